@@ -1,0 +1,93 @@
+# Every path is relative to this folder, so the folder may have any name; no environment needs to be
+# activated. `make help` lists the targets.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
+READY := .venv/.ready
+SOURCES := runner producer tests
+
+# The amount of generated events, and what else `producer generate` takes.
+EVENTS ?= 20000
+DAYS ?= 2
+
+# Bytecode is compiled once, below; where the environment forbids writing it, every start would compile again.
+unexport PYTHONDONTWRITEBYTECODE
+# Names of another environment must not leak into this one.
+unexport PYTHONPATH
+unexport PYTHONHOME
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' Makefile
+
+.PHONY: setup
+setup: $(READY) ## Create .venv, install what requirements.lock pins, fetch Spark's jars
+	@$(PYTHON) -m compileall -q runner producer
+	@$(PYTHON) -m runner.engine.spark
+
+$(READY): requirements.lock pyproject.toml
+	@if ! $(PYTHON) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	  found=; \
+	  for candidate in "$${PYTHON3:-python3}" python3 python3.14 python3.13 python3.12 python3.11; do \
+	    if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	    then found=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "Python 3.11 or newer with its venv module is needed, and none is on the PATH" >&2; \
+	    echo "  fix: install it (Debian: apt install python3-venv), or name one: make setup PYTHON3=/path/to/python3" >&2; \
+	    exit 2; \
+	  fi; \
+	  "$$found" -m runner.engine.spark check || exit; \
+	  echo "Setting up .venv with $$("$$found" --version): once, a minute or two"; \
+	  "$$found" -m venv --clear .venv || exit; \
+	fi
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(PYTHON) -m compileall -q .venv/lib || true  # some packages ship files for other Pythons
+	@touch $(READY)
+
+.PHONY: run
+run: setup ## Events, bronze, silver, gold, and what the tables tell
+	@$(BIN)/producer generate --events $(EVENTS) --days $(DAYS) --per-day --out data/events
+	@$(BIN)/runner run
+	@$(MAKE) summary
+
+.PHONY: summary
+summary: setup ## What the gold tables tell: busiest wikis, trending pages, contributors, risks
+	@$(PYTHON) -m producer.summary
+
+.PHONY: test
+test: setup lint ## Everything that must hold: lint, the fast tests, the tests on Spark
+	$(PYTHON) -m pytest -m "not spark"
+	$(PYTHON) -m pytest -m spark
+
+.PHONY: fast
+fast: setup lint ## What needs no Spark: lint and the fast tests
+	$(PYTHON) -m pytest -m "not spark"
+
+.PHONY: lint
+lint: setup
+	$(BIN)/lint-imports
+	$(PYTHON) -m ruff check $(SOURCES)
+	$(PYTHON) -m ruff format --check $(SOURCES)
+	$(PYTHON) -m mypy
+
+.PHONY: fmt
+fmt: setup ## Format the code
+	$(PYTHON) -m ruff check --fix-only --quiet $(SOURCES)
+	$(PYTHON) -m ruff format $(SOURCES)
+
+.PHONY: lock
+lock: setup ## Pin the newest versions that pyproject.toml allows
+	$(PIP) uv
+	$(PYTHON) -m uv pip compile --upgrade --universal --python-version 3.11 --extra dev --generate-hashes \
+	  --no-annotate --no-header --quiet pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove the environment, the lake, generated data and caches
+	rm -rf .venv .lake target data *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find runner producer tests -name __pycache__ -type d -prune -exec rm -rf {} +

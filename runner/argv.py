@@ -1,0 +1,113 @@
+"""The habits of the command line that click does not have: ``run`` by default, lists after ``-s``, our messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from runner.errors import Fault, ProjectError, did_you_mean, fail
+
+_SELECT = ("-s", "--select")
+
+
+class Verbs(click.Group):
+    """``runner --pipeline silver`` is ``runner run --pipeline silver``; an unknown verb names the near one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands:
+            raise fail(
+                "unknown-verb",
+                None,
+                f"there is no command 'runner {args[0]}'",
+                why=f"commands are {', '.join(sorted(self.commands))}",
+                fix=_only_near(args[0], self.commands) or "see `runner --help`",
+            )
+        return super().resolve_command(ctx, args)
+
+
+class Verb(click.Command):
+    """A verb; ``-s a b`` is ``-s a -s b``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _spread(args) if any(p.name == "select" for p in self.params) else args)
+
+
+def _spread(args: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    listing = False
+    for arg in args:
+        if listing and not arg.startswith("-"):
+            found += [] if found[-1] in _SELECT else ["-s"]
+            found.append(arg)
+            continue
+        listing = arg in _SELECT
+        found.append(arg)
+    return found
+
+
+def usage_error(error: click.UsageError) -> ProjectError:
+    """A click error as ours: what is wrong, and what to write."""
+    verb = error.ctx.command_path if error.ctx else "runner"
+    see = f"see `{verb} --help`"
+    match error:
+        case click.NoSuchOption():
+            known = [name for p in error.ctx.command.params for name in (*p.opts, *p.secondary_opts)] if error.ctx else []
+            name = error.option_name
+            return fail("unknown-option", None, f"`{verb}` has no option '{name}'", fix=_only_near(name, known) or see)
+        case click.MissingParameter():
+            shown = error.param.human_readable_name.upper() if error.param else ""
+            return fail("missing-argument", None, f"`{verb}` wants {shown}", fix=f"{verb} {shown}; {see}")
+        case click.BadParameter():
+            shown = error.param.opts[-1] if error.param else verb
+            return fail("bad-argument", None, f"{shown}: {_sentence(error.message)}", fix=see)
+    text = _sentence(error.format_message())
+    fix = see
+    if "unexpected extra argument" in text:
+        fix = f"the verb comes first (`runner ls --target local`), names of models after -s; {see}"
+    return fail("bad-arguments", None, f"`{verb}`: {text}", fix=fix)
+
+
+def variables(texts: Sequence[str]) -> dict[str, Any]:
+    """``--vars 'a: 1'``, each a YAML mapping; later ones win. ProjectError for anything else."""
+    from runner.load.nodes import Entries, Unreadable, parse_text
+    from runner.load.reader import WrongAt, free_value
+
+    found: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for text in texts:
+        try:
+            node = parse_text(text, "--vars", faults)
+            if not isinstance(node, Entries):
+                faults.append(Fault("bad-vars", None, f"--vars: '{text}' is not a mapping",
+                                    "variables have names and values", "write --vars 'name: value' (a blank after the colon)"))  # fmt: skip
+                continue
+            found |= {key.text: free_value(value) for key, value in node.entries}
+        except Unreadable as error:
+            faults.append(error.fault)
+        except WrongAt as error:
+            faults.append(Fault("bad-vars", error.place, error.wrong.what, error.wrong.why, error.wrong.fix))
+    if faults:
+        raise ProjectError(tuple(faults))
+    return found
+
+
+def names(texts: Sequence[str]) -> tuple[str, ...]:
+    """The words of all ``-s``."""
+    return tuple(word for text in texts for word in text.split())
+
+
+def _only_near(word: str, known: Any) -> str:
+    hint = did_you_mean(word, known)
+    return hint if hint.startswith("did") else ""
+
+
+def _sentence(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return text[:1].lower() + text[1:]

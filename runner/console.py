@@ -1,0 +1,171 @@
+"""Text for people and JSON for programs: progress on stdout, what is wrong on stderr.
+
+In: events of a run, faults, plain lines. Colours and the spinner are for terminals only; ``NO_COLOR``
+is heeded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from runner.errors import Busy, Fault, GateClosed, Place, ProjectError, RunFailed, RunnerError
+
+if TYPE_CHECKING:
+    from runner.run import Event
+
+_COLOURS = {"ok": "32", "failed": "31", "gated": "31", "busy": "33", "skipped": "33", "nothing": "2", "info": "2"}
+_NARROW, _WIDE = 80, 100
+
+
+@dataclass
+class Console:
+    """Where a command writes. ``root``: the project, so that places are shown from the current folder."""
+
+    as_json: bool = False
+    quiet: bool = False
+    root: Path | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    _spinner: Any = None
+
+    def line(self, text: str = "") -> None:
+        """A line on stdout; nothing of it is dropped by ``--quiet``."""
+        self.write(text + "\n")
+
+    def write(self, text: str) -> None:
+        """Text on stdout, as it is."""
+        sys.stdout.write(text)
+
+    def note(self, text: str, **values: object) -> None:
+        """What a command did, for people; in JSON the ``values`` as well."""
+        if self.as_json:
+            self.line(json.dumps({"kind": "note", "text": text, **values}, ensure_ascii=False, default=str))
+        elif not self.quiet:
+            self.line(text)
+
+    def event(self, event: Event) -> None:
+        """One step of a run, at once."""
+        self._spin(None)
+        self.counts[event.kind] = self.counts.get(event.kind, 0) + 1
+        if self.as_json:
+            self.line(json.dumps(_event_values(event), ensure_ascii=False, default=str))
+        elif not (self.quiet and event.kind in ("start", "ok", "nothing", "info")):
+            self.line(progress_line(event, width=_width(), colour=_colour(sys.stdout)))
+        sys.stdout.flush()
+        if event.faults and not self.as_json:
+            self.faults(event.faults)
+        if event.kind == "start":
+            self._spin(event.name)
+
+    def error(self, error: RunnerError) -> None:
+        """The message of an error on stderr."""
+        self._spin(None)
+        match error:
+            case ProjectError() | GateClosed():
+                self.faults(error.faults)
+            case RunFailed() | Busy():
+                self.faults((error.fault,))
+            case _:
+                self.complain("interrupted: nothing of the unfinished model was published")
+
+    def faults(self, faults: Iterable[Fault]) -> None:
+        """Faults on stderr, each with its place as seen from the current folder."""
+        sys.stdout.flush()
+        for fault in faults:
+            if self.as_json:
+                sys.stderr.write(json.dumps(_fault_values(fault), ensure_ascii=False) + "\n")
+            else:
+                place = self._from_here(fault.place)
+                sys.stderr.write(str(dataclasses.replace(fault, place=place)) + "\n")
+        sys.stderr.flush()
+
+    def complain(self, text: str) -> None:
+        """A line on stderr."""
+        self._spin(None)
+        sys.stdout.flush()
+        sys.stderr.write(text + "\n")
+
+    def close(self) -> None:
+        """Stop what moves on the terminal."""
+        self._spin(None)
+
+    def _from_here(self, place: Place | None) -> Place | None:
+        if place is None or self.root is None or not (self.root / place.file).exists():
+            return place
+        return dataclasses.replace(place, file=os.path.relpath(self.root / place.file))
+
+    def _spin(self, name: str | None) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+            self._spinner = None
+        if name and not self.as_json and not self.quiet and sys.stdout.isatty() and _colour(sys.stdout):
+            from rich.status import Status  # for terminals only: it takes 50 ms to import
+
+            self._spinner = Status(f"{name} …", spinner="dots")
+            self._spinner.start()
+
+
+def progress_line(event: Event, *, width: int, colour: bool = False) -> str:
+    """``2 of 6 OK      silver.cleaned_events ..... [+6,931 ~0 -0 | 4.1s]``, as wide as ``width``."""
+    digits = len(str(event.total))
+    word = event.kind.upper().ljust(8)
+    head = f"{event.index:>{digits}} of {event.total} "
+    bracket = " | ".join(
+        part for part in (event.detail, "" if event.elapsed is None else f"{event.elapsed:.1f}s") if part
+    )
+    tail = f" [{bracket}]" if bracket else ""
+    dots = "." * max(3, width - len(head) - len(word) - len(event.name) - 1 - len(tail)) if tail else ""
+    if colour and (code := _COLOURS.get(event.kind)):
+        word = f"\x1b[{code}m{word}\x1b[0m"
+    return f"{head}{word}{event.name} {dots}{tail}".rstrip()
+
+
+def summary_line(counts: dict[str, int], seconds: float) -> str:
+    """``3 published, 2 with nothing new, 1 failed in 12.3s``."""
+    words = {"ok": "published", "nothing": "with nothing new", "gated": "gated", "failed": "failed",
+             "skipped": "skipped", "busy": "busy"}  # fmt: skip
+    parts = [f"{counts[kind]} {word}" for kind, word in words.items() if counts.get(kind)]
+    return f"{', '.join(parts) or 'nothing to run'} in {seconds:.1f}s"
+
+
+def _width() -> int:
+    if not sys.stdout.isatty():
+        return _WIDE
+    return min(_WIDE, max(_NARROW, shutil.get_terminal_size().columns))
+
+
+def _colour(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _event_values(event: Event) -> dict[str, object]:
+    return {
+        "kind": event.kind,
+        "index": event.index,
+        "total": event.total,
+        "name": event.name,
+        "detail": event.detail,
+        "elapsed": event.elapsed,
+        "faults": [_fault_values(fault) for fault in event.faults],
+    }
+
+
+def _fault_values(fault: Fault) -> dict[str, object]:
+    place = fault.place or Place("")
+    return {
+        "kind": "fault",
+        "code": fault.code,
+        "file": place.file or None,
+        "line": place.line or None,
+        "col": place.col or None,
+        "what": fault.what,
+        "why": fault.why,
+        "fix": fault.fix,
+    }

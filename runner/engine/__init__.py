@@ -1,0 +1,113 @@
+"""The port to the engine that executes: what the stages ask of Spark and Iceberg, and nothing more.
+
+Names of views, SQL text and plain values go in; counts, schemas and plain values come out. The
+catalog's metadata is read beside it, without the engine (``runner.catalog``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from runner.errors import Place
+from runner.files import InputFile
+from runner.refs import TableRef
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What a file difference found: which sides hold rows, and how many files they take to read."""
+
+    new: bool
+    old: bool
+    files_scanned: int
+    files_total: int
+
+
+class Engine(Protocol):
+    """A session on one lake. Views are private to it; statements run one after another."""
+
+    catalog: str
+
+    def bind_table(self, view: str, table: TableRef, snapshot: int | None, where: str = "") -> None:
+        """``view`` = the table's rows at a snapshot (None: an empty relation), under a predicate."""
+
+    def bind_diff(self, new: str, old: str, table: TableRef, since: int, until: int) -> Diff:
+        """``new`` = rows that appeared or changed between two snapshots, ``old`` = the images of the
+        rows that were deleted or changed, both with the table's columns."""
+
+    def bind_text(self, view: str, files: Sequence[InputFile], received_at: str) -> None:
+        """``view`` = the lines of the files, with the fixed input columns."""
+
+    def bind_files(self, view: str, files: Sequence[InputFile], format: str) -> None:
+        """``view`` = the files' rows with their own columns (csv with a header: strings)."""
+
+    def define(
+        self,
+        view: str,
+        sql: str,
+        *,
+        observe: Mapping[str, str] | None = None,
+        at: Callable[[int, int], Place] | None = None,
+    ) -> None:
+        """``view`` = a query; runs nothing. ``observe``: name → aggregate, counted when it is staged.
+
+        ``at`` maps a line and a column of ``sql`` to the analyst's file: with it, a query that does
+        not resolve is a ProjectError there.
+        """
+
+    def schema(self, view: str) -> dict[str, str]:
+        """Columns of a view in order: name → Spark SQL type."""
+
+    def stage(self, view: str, folder: str) -> dict[str, Any]:
+        """Write a view as Parquet in one job; the observed values of every view beneath it."""
+
+    def read_staged(self, view: str, folder: str) -> None:
+        """``view`` = staged Parquet."""
+
+    def partitions(
+        self, table: TableRef, snapshot: int
+    ) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+        """The partition columns of a table and the distinct tuples of a snapshot's files, from metadata."""
+
+    def create_table(
+        self,
+        table: TableRef,
+        columns: Mapping[str, str],
+        *,
+        partitions: Sequence[str] = (),
+        comments: Mapping[str, str] | None = None,
+        format_version: int = 3,
+    ) -> None:
+        """Create an empty table; nothing happens where it is there."""
+
+    def alter_table(self, table: TableRef, *, add: Mapping[str, str], widen: Mapping[str, str]) -> None:
+        """Add columns and widen types."""
+
+    def create_branch(self, table: TableRef, branch: str, snapshot: int | None) -> None:
+        """A branch from a snapshot (None: of an empty table)."""
+
+    def drop_branch(self, table: TableRef, branch: str) -> None:
+        """Remove a branch; nothing happens where it is gone."""
+
+    def fast_forward(self, table: TableRef, branch: str) -> bool:
+        """Compare-and-set main to the branch's head; False where main is not its ancestor any more
+        or somebody committed in between."""
+
+    def commit(self, sql: str, properties: Mapping[str, str]) -> None:
+        """Run a statement whose commit carries the properties; :class:`Conflict` when another
+        writer's commit came first."""
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of a small query."""
+
+    def stream_rows(self, sql: str) -> Iterator[dict[str, Any]]:
+        """The rows of a query of any size, one after another."""
+
+    def close(self) -> None:
+        """Release what this session holds."""
+
+
+class Conflict(Exception):
+    """Another writer's commit came first: nothing was written."""

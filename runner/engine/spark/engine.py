@@ -1,0 +1,310 @@
+"""A session on one lake: the port's methods in terms of Spark SQL and Iceberg's Java API."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from py4j.java_gateway import JavaObject
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from runner.engine import Conflict, Diff
+from runner.engine.spark import faults
+from runner.engine.spark.diff import (
+    ROW_ID,
+    SEQUENCE,
+    Key,
+    StagedScans,
+    load_table,
+    partition_tuples,
+    scan_tasks,
+)
+from runner.errors import Place
+from runner.files import InputFile
+from runner.refs import TableRef, literal, quote
+from runner.spec import STREAM_COLUMNS, Profile
+
+_JAVA_ERRORS = (Py4JJavaError, PySparkException)
+_PROPERTY = "spark.sql.iceberg.snapshot-property."
+_BRANCH_RETRIES = 20
+
+
+def catalog_conf(profile: Profile, warehouse: Path) -> dict[str, str]:
+    """Spark's configuration of the lake's catalog: Iceberg's JDBC catalog on SQLite."""
+    settings = {
+        "": "org.apache.iceberg.spark.SparkCatalog",
+        ".catalog-impl": "org.apache.iceberg.jdbc.JdbcCatalog",
+        ".uri": f"jdbc:sqlite:{warehouse}/catalog.db",
+        ".warehouse": str(warehouse),
+        ".jdbc.schema-version": "V1",
+        ".jdbc.busy_timeout": "60000",
+        ".jdbc.transaction_mode": "IMMEDIATE",
+        # Every session has a table cache of its own, which would hide other sessions' commits.
+        ".cache-enabled": "false",
+    }
+    return {f"spark.sql.catalog.{profile.catalog}{key}": value for key, value in settings.items()}
+
+
+class SparkEngine:
+    """Implements :class:`runner.engine.Engine` on a new session of a running Spark."""
+
+    def __init__(self, spark: SparkSession, profile: Profile, warehouse: Path) -> None:
+        self.spark = spark.newSession()
+        self.catalog = profile.catalog
+        warehouse.mkdir(parents=True, exist_ok=True)
+        for key, value in {**catalog_conf(profile, warehouse), **profile.conf}.items():
+            if self.spark.conf.isModifiable(key) or key.startswith("spark.sql.catalog."):
+                self.spark.conf.set(key, value)
+        # Names without a catalog are the lake's; `spark_catalog` would hold nothing.
+        self.spark.sql(f"USE {quote(self.catalog)}")
+        self._scans = StagedScans(self.spark)
+        self._planned: dict[tuple[TableRef, int], tuple[JavaObject, dict[Key, JavaObject]]] = {}
+        self._links: list[str] = []
+        self._views: set[str] = set()
+        self._observed: dict[str, list[Observation]] = {}
+
+    # inputs
+
+    def bind_table(self, view: str, table: TableRef, snapshot: int | None, where: str = "") -> None:
+        name = table.sql(self.catalog)
+        version = f" VERSION AS OF {snapshot}" if snapshot is not None else ""
+        condition = "false" if snapshot is None else where or "true"
+        self._view(view, self.spark.sql(f"SELECT * FROM {name}{version} WHERE {condition}"))
+
+    def bind_diff(self, new: str, old: str, table: TableRef, since: int, until: int) -> Diff:
+        java, before = self._tasks(table, since)
+        _, after = self._tasks(table, until)
+        gone = [task for key, task in before.items() if key not in after]
+        come = [task for key, task in after.items() if key not in before]
+        empty = self.spark.sql(f"SELECT *, {ROW_ID}, {SEQUENCE} FROM {table.sql(self.catalog)} LIMIT 0")
+        old_rows = self._scans.read(java, gone) if gone else empty
+        new_rows = self._scans.read(java, come) if come else empty
+        self._view(new, _only_changed(new_rows, old_rows) if gone else new_rows.drop(ROW_ID, SEQUENCE))
+        self._view(old, _only_changed(old_rows, new_rows) if come else old_rows.drop(ROW_ID, SEQUENCE))
+        return Diff(bool(come), bool(gone), len(gone) + len(come), len(after))
+
+    def _tasks(self, table: TableRef, snapshot: int) -> tuple[JavaObject, dict[Key, JavaObject]]:
+        if (table, snapshot) not in self._planned:
+            java = load_table(self.spark, table.sql(self.catalog))
+            self._planned[table, snapshot] = java, scan_tasks(java, snapshot)
+        return self._planned[table, snapshot]
+
+    def bind_text(self, view: str, files: Sequence[InputFile], received_at: str) -> None:
+        lines = self.spark.read.text(self._link(files)).select(
+            "value",
+            F.col("_metadata.file_name").alias("name"),
+            F.col("_metadata.file_block_start").alias("part"),
+            # Taken at the scan, before any shuffle: within a block it rises with the lines.
+            F.monotonically_increasing_id().alias("position"),
+        )
+        listed = self.spark.createDataFrame(
+            [(_link_name(i, f), f.path, f.modified_ms) for i, f in enumerate(files)],
+            "name string, source string, modified bigint",
+        )
+        columns = {
+            "value": "value",
+            "topic": "CAST(NULL AS STRING)",
+            "partition": "CAST(NULL AS INT)",
+            "offset": "CAST(NULL AS BIGINT)",
+            "received_at": f"TIMESTAMP'{received_at}'",
+            "arrival": "named_struct('time', timestamp_millis(modified), 'source', source,"
+            " 'part', part, 'position', position)",
+        }
+        assert columns.keys() == STREAM_COLUMNS.keys()
+        joined = lines.join(F.broadcast(listed), "name")
+        self._view(view, joined.selectExpr(*(f"{sql} AS {quote(name)}" for name, sql in columns.items())))
+
+    def bind_files(self, view: str, files: Sequence[InputFile], format: str) -> None:
+        reader = self.spark.read.format(format)
+        if format == "csv":
+            reader = reader.option("header", "true").option("mode", "FAILFAST")
+        self._view(view, reader.load(self._link(files)))
+
+    def _link(self, files: Sequence[InputFile]) -> str:
+        """A folder of links to the files: Spark passes over names that begin with ``_`` or ``.`` and
+        reads ``[`` and ``{`` in names as patterns, without a word."""
+        folder = tempfile.mkdtemp(prefix="inputs-")
+        self._links.append(folder)
+        for index, file in enumerate(files):
+            os.symlink(file.path, os.path.join(folder, _link_name(index, file)))
+        return folder
+
+    # queries
+
+    def define(
+        self,
+        view: str,
+        sql: str,
+        *,
+        observe: Mapping[str, str] | None = None,
+        at: Callable[[int, int], Place] | None = None,
+    ) -> None:
+        try:
+            frame = self.spark.sql(sql)
+        except _JAVA_ERRORS as error:
+            if at is None:
+                raise faults.run_failed(error, "a statement of the runner cannot be planned") from error
+            raise faults.query_fault(error, sql, at) from error
+        if observe:
+            observation = Observation()
+            frame = frame.observe(observation, *(F.expr(e).alias(name) for name, e in observe.items()))
+            self._observed.setdefault(view, []).append(observation)
+        self._view(view, frame)
+
+    def schema(self, view: str) -> dict[str, str]:
+        return {f.name: f.dataType.simpleString() for f in self.spark.table(quote(view)).schema.fields}
+
+    def stage(self, view: str, folder: str) -> dict[str, Any]:
+        observations = [o for of in self._observed.values() for o in of]
+        self._observed.clear()
+        try:
+            self.spark.table(quote(view)).write.mode("overwrite").parquet(folder)
+        except _JAVA_ERRORS as error:
+            # The observations of a failed write never answer: they must not be asked.
+            raise faults.run_failed(error, "the query failed while its rows were staged") from error
+        found: dict[str, Any] = {}
+        for observation in observations:
+            found.update(observation.get)
+        return found
+
+    def read_staged(self, view: str, folder: str) -> None:
+        self._view(view, self.spark.read.parquet(folder))
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        return [row.asDict(recursive=True) for row in self._run(sql).collect()]
+
+    def stream_rows(self, sql: str) -> Iterator[dict[str, Any]]:
+        for row in self._run(sql).toLocalIterator(prefetchPartitions=True):
+            yield row.asDict(recursive=True)
+
+    def _run(self, sql: str) -> DataFrame:
+        try:
+            return self.spark.sql(sql)
+        except _JAVA_ERRORS as error:
+            raise faults.run_failed(error, "a query failed") from error
+
+    def _view(self, name: str, frame: DataFrame) -> None:
+        frame.createOrReplaceTempView(name)
+        self._views.add(name)
+
+    # tables and branches
+
+    def partitions(
+        self, table: TableRef, snapshot: int
+    ) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+        java, tasks = self._tasks(table, snapshot)
+        return partition_tuples(self.spark, java, tasks)
+
+    def create_table(
+        self,
+        table: TableRef,
+        columns: Mapping[str, str],
+        *,
+        partitions: Sequence[str] = (),
+        comments: Mapping[str, str] | None = None,
+        format_version: int = 3,
+    ) -> None:
+        self.spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {quote(self.catalog)}.{quote(table.namespace)}")
+        described = comments or {}
+        rows = ", ".join(
+            f"{quote(name)} {type_}" + (f" COMMENT {literal(described[name])}" if described.get(name) else "")
+            for name, type_ in columns.items()
+        )
+        parts = f" PARTITIONED BY ({', '.join(map(quote, partitions))})" if partitions else ""
+        properties = {
+            "format-version": str(format_version),
+            "write.merge.mode": "merge-on-read",
+            "write.update.mode": "merge-on-read",
+            "write.delete.mode": "merge-on-read",
+            "commit.retry.num-retries": "20",
+        }
+        given = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
+        self._statement(
+            f"CREATE TABLE IF NOT EXISTS {table.sql(self.catalog)} ({rows})"
+            f" USING iceberg{parts} TBLPROPERTIES ({given})"
+        )
+
+    def alter_table(self, table: TableRef, *, add: Mapping[str, str], widen: Mapping[str, str]) -> None:
+        name = table.sql(self.catalog)
+        if add:
+            columns = ", ".join(f"{quote(column)} {type_}" for column, type_ in add.items())
+            self._statement(f"ALTER TABLE {name} ADD COLUMNS ({columns})")
+        for column, type_ in widen.items():
+            self._statement(f"ALTER TABLE {name} ALTER COLUMN {quote(column)} TYPE {type_}")
+
+    def create_branch(self, table: TableRef, branch: str, snapshot: int | None) -> None:
+        for attempt in range(_BRANCH_RETRIES):
+            manage = load_table(self.spark, table.sql(self.catalog)).manageSnapshots()
+            try:
+                made = manage.createBranch(branch) if snapshot is None else manage.createBranch(branch, snapshot)
+                made.commit()
+                return
+            except Py4JJavaError as error:
+                if not faults.is_conflict(error) or attempt == _BRANCH_RETRIES - 1:
+                    raise faults.run_failed(error, f"branch {branch} of {table} cannot be made") from error
+
+    def drop_branch(self, table: TableRef, branch: str) -> None:
+        java = load_table(self.spark, table.sql(self.catalog))
+        if java.refs().containsKey(branch):
+            java.manageSnapshots().removeBranch(branch).commit()
+
+    def fast_forward(self, table: TableRef, branch: str) -> bool:
+        procedure = f"{quote(self.catalog)}.system.fast_forward"
+        try:
+            self.spark.sql(f"CALL {procedure}('{table}', 'main', '{branch}')").collect()
+        except _JAVA_ERRORS as error:
+            if faults.is_conflict(error) or "is not an ancestor of" in str(error):
+                return False
+            raise faults.run_failed(error, f"{table} cannot be published") from error
+        return True
+
+    def commit(self, sql: str, properties: Mapping[str, str]) -> None:
+        for key, value in properties.items():
+            self.spark.conf.set(_PROPERTY + key, value)
+        try:
+            self.spark.sql(sql)
+        except _JAVA_ERRORS as error:
+            if faults.is_conflict(error):
+                raise Conflict(faults.root_message(error)) from error
+            raise faults.run_failed(error, "the MERGE failed") from error
+        finally:
+            for key in properties:
+                self.spark.conf.unset(_PROPERTY + key)
+
+    def _statement(self, sql: str) -> None:
+        try:
+            self.spark.sql(sql)
+        except _JAVA_ERRORS as error:
+            raise faults.run_failed(error, "a table cannot be made or altered") from error
+
+    def close(self) -> None:
+        self._scans.release()
+        self._planned.clear()
+        self._observed.clear()
+        for folder in self._links:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._links.clear()
+        for view in self._views:
+            self.spark.catalog.dropTempView(view)
+        self._views.clear()
+
+
+def _only_changed(these: DataFrame, others: DataFrame) -> DataFrame:
+    """Rows of ``these`` that are not the same row, of the same version, in ``others``."""
+    known = others.select(F.col(ROW_ID).alias("_other_id"), F.col(SEQUENCE).alias("_other_sequence"))
+    joined = these.join(known, F.col(ROW_ID) == F.col("_other_id"), "left")
+    changed = joined.where(F.col("_other_id").isNull() | (F.col(SEQUENCE) != F.col("_other_sequence")))
+    return changed.drop(ROW_ID, SEQUENCE, "_other_id", "_other_sequence")
+
+
+def _link_name(index: int, file: InputFile) -> str:
+    # The ending says how the file is compressed.
+    suffix = os.path.splitext(file.path)[1]
+    return f"f{index:06d}{suffix if suffix.isascii() else ''}"

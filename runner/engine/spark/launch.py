@@ -1,0 +1,116 @@
+"""Settings enter, a local Spark session leaves: Java started directly, quiet, gone when Python is gone.
+
+While the JVM boots, pyspark is imported; see ``jvm`` for its command line and ``warm`` for the
+archive of loaded classes that shortens the time to the first result.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.engine.spark import java, jars, jvm
+from runner.engine.spark.process import Process
+from runner.engine.spark.scratch import Scratch
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def defaults(cores: int) -> dict[str, str]:
+    """The settings of a local session; a profile's ``conf`` wins over each."""
+    return {
+        "spark.master": f"local[{cores}]",
+        "spark.app.name": "medallion-runner",
+        "spark.driver.memory": "2g",
+        # Nobody outside this machine talks to the session, and nobody watches it.
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.catalogImplementation": "in-memory",
+        # The same answers everywhere.
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.session.timeZone": "UTC",
+        # Few partitions, as the rows of a laptop are few; AQE joins what is still too small.
+        "spark.sql.shuffle.partitions": str(2 * cores),
+        "spark.sql.adaptive.enabled": "true",
+    }
+
+
+def launch(
+    *,
+    conf: Mapping[str, str] | None = None,
+    cores: int | None = None,
+    log_file: Path | None = None,
+    groups: Sequence[str] = (),
+    archive_to: Path | None = None,
+) -> SparkSession:
+    """A new local session in a JVM of its own; :func:`stop` ends both, and so does the end of Python.
+
+    ``conf`` is Spark configuration and wins over :func:`defaults`; ``cores`` defaults to those that
+    this process may use. Nothing is printed: Spark's log is appended to ``log_file``. ``groups`` of
+    ``jars.lock`` join the lake's on the class path. With ``archive_to`` the JVM writes the archive of
+    its loaded classes there when it ends.
+
+    Raises RunFailed where Java or a jar cannot be had (``java-missing``, ``java-version``,
+    ``jar-fetch``, ``jar-checksum``) and when the JVM does not start (``jvm-start``).
+    """
+    scratch = Scratch.make()
+    settings = defaults(cores or len(os.sched_getaffinity(0)))
+    settings["spark.sql.warehouse.dir"] = str(scratch.path / "warehouse")
+    settings |= conf or {}
+    process = Process.start(
+        _command(settings, groups=groups, archive_to=archive_to, scratch=scratch.path),
+        scratch=scratch,
+        log=log_file or scratch.path / "spark.log",
+    )
+    try:
+        # Half a second of imports, while the JVM boots.
+        from pyspark import SparkConf, SparkContext
+        from pyspark.sql import SparkSession
+
+        gateway = process.connect()
+        configured = SparkConf(loadDefaults=False, _jvm=gateway.jvm)
+        for key, value in settings.items():
+            configured.set(key, value)
+        session = SparkSession(SparkContext(conf=configured, gateway=gateway))
+    except BaseException:
+        process.end()
+        raise
+    atexit.register(process.end)
+    return session
+
+
+def stop(session: SparkSession) -> None:
+    """Ends the session and its JVM and removes their files; another :func:`launch` may follow."""
+    from py4j.protocol import Py4JError
+    from pyspark import SparkContext
+
+    gateway = SparkContext._gateway
+    with contextlib.suppress(Py4JError, OSError):  # of a JVM that is gone already
+        session.stop()
+        gateway.shutdown()
+    # pyspark keeps one gateway a process, and would hand the dead one to the next session.
+    SparkContext._gateway = SparkContext._jvm = None
+    atexit.unregister(gateway.proc.end)
+    gateway.proc.end()
+
+
+def _command(
+    settings: Mapping[str, str], *, groups: Sequence[str], archive_to: Path | None, scratch: Path
+) -> list[str]:
+    found = java.find()
+    base = jvm.class_path()
+    # Last on the class path: the JVM accepts an archive for every class path that begins with its own.
+    more = tuple(jar for group in groups for jar in jars.ensure(group))
+    archive = jvm.archive_path(base, found)
+    if archive_to is not None:
+        flags = [f"-XX:ArchiveClassesAtExit={archive_to}"]
+    else:
+        flags = [f"-XX:SharedArchiveFile={archive}"] if archive.is_file() else []
+    return jvm.command(settings, java=found, class_path=base + more, archive=flags, scratch=scratch)

@@ -1,0 +1,179 @@
+"""Bind a plan's inputs as views: pinned tables, change sets, files, and members of touched groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import sqlglot
+from sqlglot import exp
+
+from runner.engine import Diff, Engine
+from runner.execute import Run
+from runner.execute.sql import among, groups_sql, members_sql, names, old_keys_sql, partition_predicate, same
+from runner.plan import FilesRead, Mode, ModelPlan, TableRead
+from runner.refs import literal, quote
+from runner.render import view_name
+from runner.spec import FilesInput, Read
+
+ROWS = "__rows"
+_OLD_ROWS, _OLD_KEYS, _GROUPS, _HELD, _TARGET = "__old_rows", "__old_keys", "__groups", "__held", "__target"
+
+
+@dataclass
+class Bound:
+    """The views that staging reads; ``diffs``: what the change sets found, by source name."""
+
+    diffs: dict[str, Diff] = field(default_factory=dict)
+    groups: str | None = None
+    group_columns: tuple[str, ...] = ()
+    old_keys: str | None = None
+    held: str | None = None
+
+
+def bind(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Bound:
+    """Bind all inputs and define ``__rows``, the query's output.
+
+    ``held_rows``: live rows of the target's quarantine.
+    """
+    bound = Bound()
+    for read in plan.tables:
+        _bind_table(read, plan, engine, bound)
+    for listed in plan.files:
+        _bind_files(listed, engine, run)
+    incremental = plan.mode is Mode.INCREMENTAL
+    affected = [r for r in plan.tables if r.source.read is Read.AFFECTED] if incremental else []
+    if affected:
+        _bind_groups(affected, plan, engine, run, bound)
+    define_query(plan, engine, ROWS)
+    if affected:
+        bound.old_keys = _target_keys(plan, engine, bound, held_rows)
+    elif incremental:
+        bound.old_keys = _old_image_keys(plan, engine, bound)
+    if held_rows:
+        key = names(plan.model.target.key)
+        table = plan.model.target.table.quarantine.sql(engine.catalog)
+        engine.define(_HELD, f"SELECT {key}, true AS _in_quarantine FROM {table}")
+        bound.held = _HELD
+    return bound
+
+
+def define_query(plan: ModelPlan, engine: Engine, view: str) -> None:
+    """``view`` = the analyst's query over the views that are bound now."""
+    using = plan.rendered.statement.using
+    # At its own line and column, so that Spark's positions are the analyst's.
+    engine.define(view, "\n" * (using.line - 1) + " " * (using.col - 1) + using.text, at=plan.rendered.places.at)
+
+
+def _old(read: TableRead) -> str:
+    return view_name(read.source.name) + "__old"
+
+
+def _bind_table(read: TableRead, plan: ModelPlan, engine: Engine, bound: Bound) -> None:
+    name = view_name(read.source.name)
+    until = read.until.id if read.until else None
+    by_change = read.source.read is not Read.ALL and plan.mode in (Mode.INCREMENTAL, Mode.APPEND)
+    if not by_change or read.since is None or until is None:
+        engine.bind_table(name, read.table, until)
+    elif read.changed:
+        bound.diffs[read.source.name] = engine.bind_diff(name, _old(read), read.table, read.since, until)
+    else:
+        engine.bind_table(name, read.table, None)
+        bound.diffs[read.source.name] = Diff(new=False, old=False, files_scanned=0, files_total=0)
+
+
+def _bind_files(listed: FilesRead, engine: Engine, run: Run) -> None:
+    origin = listed.source.origin
+    assert isinstance(origin, FilesInput)
+    name = view_name(listed.source.name)
+    if origin.format == "text":
+        engine.bind_text(name, listed.fresh, run.received_at)
+    else:
+        engine.bind_files(name, listed.fresh, origin.format)
+
+
+def _old_image_keys(plan: ModelPlan, engine: Engine, bound: Bound) -> str | None:
+    """The keys that the same query gives for the old images of deleted and changed rows."""
+    read = next((r for r in plan.tables if r.source.read is Read.CHANGES), None)
+    if read is None or not bound.diffs[read.source.name].old:
+        return None
+    engine.define(view_name(read.source.name), f"SELECT * FROM {_old(read)}")
+    define_query(plan, engine, _OLD_ROWS)
+    engine.define(_OLD_KEYS, old_keys_sql(plan.model, [_OLD_ROWS]))
+    return _OLD_KEYS
+
+
+def _bind_groups(
+    reads: Sequence[TableRead], plan: ModelPlan, engine: Engine, run: Run, bound: Bound
+) -> None:
+    """Stage the touched groups and bind every ``affected`` input to the rows that belong to them."""
+    columns = tuple(reads[0].source.by[0])
+    changed = []
+    for read in reads:
+        diff = bound.diffs[read.source.name]
+        changed.append([view_name(read.source.name)] * diff.new + [_old(read)] * diff.old)
+    touching = [(r.source.by, views) for r, views in zip(reads, changed, strict=True) if views]
+    if touching:
+        sql = groups_sql([by for by, _ in touching], [views for _, views in touching])
+    else:
+        # Files were rewritten and no row changed: no group is touched.
+        sql = f"SELECT {names(columns)} FROM {plan.model.target.table.sql(engine.catalog)} LIMIT 0"
+    observe = {f"group_{i}": f"collect_set(struct({quote(c)}))" for i, c in enumerate(columns)}
+    pruned = [i for i, c in enumerate(columns) if c in plan.model.target.partitions]
+    engine.define(_GROUPS, sql, observe={f"group_{i}": observe[f"group_{i}"] for i in pruned})
+    folder = f"{run.scratch}/groups"
+    counts = engine.stage(_GROUPS, folder)
+    engine.read_staged(_GROUPS, folder)
+    bound.groups, bound.group_columns = _GROUPS, columns
+    values = {columns[i]: [row[0] for row in counts[f"group_{i}"]] for i in pruned}
+    for read in reads:
+        name, everything = view_name(read.source.name), view_name(read.source.name) + "__all"
+        until = read.until.id if read.until else None
+        engine.bind_table(everything, read.table, until, _source_predicate(read, engine, values))
+        engine.define(name, members_sql(everything, list(engine.schema(everything)), read.source.by, _GROUPS))
+    tests = [among(quote(c), of) if of else "false" for c, of in values.items()]
+    base = plan.base.id if plan.base else None
+    engine.bind_table(_TARGET, plan.model.target.table, base, " AND ".join(tests))
+
+
+def _source_predicate(read: TableRead, engine: Engine, values: Mapping[str, Sequence[object]]) -> str:
+    """Literal partitions of the source outside of which no row belongs to a touched group.
+
+    Where a mapping computes a group's column from partition columns alone, its expression is evaluated
+    over the snapshot's partition tuples; empty text where some mapping has no such column.
+    """
+    if read.until is None:
+        return ""
+    columns, tuples = engine.partitions(read.table, read.until.id)
+    tests = []
+    for mapping in read.source.by:
+        usable = [c for c in values if _columns_of(mapping[c]) <= set(columns)]
+        if not usable:
+            return ""
+        tests.append(" AND ".join(among(f"({mapping[c]})", values[c]) if values[c] else "false" for c in usable))
+    if not tuples or not tests:
+        return ""
+    rows = ", ".join(f"({', '.join(map(literal, t))})" for t in tuples)
+    found = engine.rows(
+        f"SELECT * FROM VALUES {rows} AS p({names(columns)}) WHERE {' OR '.join(f'({t})' for t in tests)}"
+    )
+    used = [c for c in columns if any(c in _columns_of(sql) for m in read.source.by for sql in m.values())]
+    return partition_predicate("", used, {tuple(row[c] for c in used) for row in found})
+
+
+def _columns_of(sql: str) -> set[str]:
+    return {column.name for column in sqlglot.parse_one(sql, dialect="spark").find_all(exp.Column)}
+
+
+def _target_keys(plan: ModelPlan, engine: Engine, bound: Bound, held_rows: int) -> str:
+    """The keys that the target, and its quarantine, hold in the touched groups."""
+    target = plan.model.target
+    extra = [c for c in target.partitions if c not in target.key]
+    within = f"LEFT SEMI JOIN {_GROUPS} AS g ON {same(bound.group_columns, 't', 'g')}"
+    sources = [f"(SELECT {names((*target.key, *extra), 't')} FROM {_TARGET} AS t {within})"]
+    if held_rows:
+        nulls = "".join(f", CAST(NULL AS {target.column(c).type}) AS {quote(c)}" for c in extra)
+        held = target.table.quarantine.sql(engine.catalog)
+        sources.append(f"(SELECT {names(target.key, 't')}{nulls} FROM {held} AS t {within})")
+    engine.define(_OLD_KEYS, old_keys_sql(plan.model, sources))
+    return _OLD_KEYS

@@ -1,0 +1,120 @@
+"""Write staged rows: the table made fit, the MERGE on the audit branch, the quarantine's MERGE."""
+
+from __future__ import annotations
+
+from runner import ledger
+from runner.catalog import MAIN, Catalog
+from runner.crash import crash_point
+from runner.engine import Engine
+from runner.execute import Run, Staged, Written
+from runner.execute.sql import partition_predicate, quarantine_sql
+from runner.ledger import InputPosition, Position
+from runner.merge import merge_text
+from runner.plan import Mode, ModelPlan
+from runner.spec import Read, Target
+
+
+def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written:
+    """MERGE the staged rows into a fresh audit branch; readers of main see nothing of it.
+
+    With ``publish: direct`` the MERGE goes into main itself. Raises :class:`runner.engine.Conflict` when
+    another writer's commit came first.
+    """
+    plan, target = staged.plan, staged.plan.model.target
+    if plan.target is None:
+        engine.create_table(
+            target.table,
+            {c.name: c.type for c in target.columns},
+            partitions=target.partitions,
+            comments={c.name: c.description for c in target.columns},
+            format_version=target.format_version,
+        )
+    elif staged.change:
+        engine.alter_table(target.table, add=staged.change.add, widen=staged.change.widen)
+    position = position_of(staged, run)
+    crash_point("between_manifest_and_commit", plan.model.id)
+    branch = run.branch if target.publish == "branch" else None
+    if branch:
+        engine.create_branch(target.table, branch, plan.base.id if plan.base else None)
+        crash_point("after_branch_creation", plan.model.id)
+    sql = merge_text(
+        target_sql=target.table.sql(engine.catalog, branch),
+        statement=plan.rendered.statement,
+        source_sql=f"(SELECT * FROM {staged.view} WHERE NOT _aside)",
+        pruning=pruning(staged),
+        tombstones=staged.staging.old_keys is not None,
+        rebuild=plan.mode is Mode.REBUILD and plan.base is not None,
+        columns=target.column_names,
+        key=target.key,
+        history=plan.model.history,
+    )
+    engine.commit(sql, position.properties())
+    crash_point("after_merge", plan.model.id)
+    state = catalog.table(target.table)
+    head = state.head(branch or MAIN) if state else None
+    inserted, updated, deleted = ledger.merge_counts(head)
+    return Written(staged, branch, head.id if head else None, inserted, updated, deleted)
+
+
+def pruning(staged: Staged) -> str:
+    """Literal partition predicates for ON, only where they are exact.
+
+    Old and new partition values are both known where old keys were read with their partitions, and for
+    the rows of a first run; else only of columns that are part of the key, or that are declared fixed.
+    """
+    plan = staged.plan
+    target = plan.model.target
+    if plan.mode is Mode.REBUILD:
+        return ""
+    known = plan.mode is Mode.INCREMENTAL and plan.model.on_change == "rebuild" and not plan.model.history
+    columns = [
+        (i, c) for i, c in enumerate(target.partitions) if known or target.partitions_fixed or c in target.key
+    ]
+    tuples = {tuple(t[i] for i, _ in columns) for t in staged.partitions}
+    return partition_predicate(plan.rendered.statement.target_alias, [c for _, c in columns], tuples)
+
+
+def position_of(staged: Staged, run: Run) -> Position:
+    """The position that the commit carries; writes the manifest of consumed files that it names."""
+    plan = staged.plan
+    inputs: dict[str, InputPosition] = {read.source.name: read.position() for read in plan.tables}
+    for listed in plan.files:
+        if listed.source.read is Read.ALL:
+            inputs[listed.source.name] = InputPosition(digest=listed.digest)
+        else:
+            files = {**listed.consumed, **{c.path: c for c in staged.consumed[listed.source.name]}}
+            inputs[listed.source.name] = InputPosition(manifest=run.manifests.write(files.values()))
+    return Position(
+        run.id, plan.model.id, plan.rendered.fingerprint, run.code_version, inputs, _maxima(plan, staged)
+    )
+
+
+def _maxima(plan: ModelPlan, staged: Staged) -> dict[str, str]:
+    found = dict(plan.previous.maxima) if plan.previous else {}
+    highest = staged.counts.get("late_max")
+    if plan.model.late and highest is not None:
+        column = plan.model.late.column
+        found[column] = max(str(highest), found.get(column, ""))
+    return found
+
+
+def quarantine(staged: Staged, engine: Engine, run: Run, held_rows: int) -> bool:
+    """Maintain the target's quarantine; whether a statement was needed."""
+    rebuild = staged.plan.mode is Mode.REBUILD and held_rows > 0
+    if not (staged.count("aside") or staged.count("leaving") or rebuild):
+        return False
+    target: Target = staged.plan.model.target
+    staging = staged.staging
+    columns = {c: staging.types[c] for c in staging.columns}
+    engine.create_table(target.table.quarantine, {**columns, "failed_checks": "array<string>", "run_id": "string"})
+    sql = quarantine_sql(
+        staging,
+        staged=staged.view,
+        target=target.table.sql(engine.catalog),
+        quarantine=target.table.quarantine.sql(engine.catalog),
+        run_id=run.id,
+        rebuild=rebuild,
+    )
+    engine.commit(sql, {ledger.RUN_ID: run.id, ledger.MODEL: staged.plan.model.id})
+    crash_point("after_quarantine_commit", staged.plan.model.id)
+    return True

@@ -1,0 +1,47 @@
+"""Paths of a project's own files: they stay inside its root, through symbolic links too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.errors import Fault, Place, did_you_mean
+
+MARKERS = ("pipelines", "profiles.yml")
+
+
+def find_root(start: Path) -> Path | None:
+    """The nearest folder upwards that has ``pipelines/`` or ``profiles.yml``."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / "pipelines").is_dir() or (folder / "profiles.yml").is_file():
+            return folder
+    return None
+
+
+def project_file(root: Path, path: str, place: Place, *, suffix: str) -> Fault | None:
+    """What is wrong with a path that a spec names; None for a file inside ``root``."""
+    why = "the SQL of a project is part of it, so that it is versioned and reviewed with it"
+    fix = "write the path from the project's root, for example sql/silver/orders.sql"
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        return Fault("path-escape", place, f"'{path}' leaves the project", why, fix)
+    full = root / path
+    if not full.resolve().is_relative_to(root.resolve()):
+        return Fault("path-escape", place, f"'{path}' leads out of the project through a symbolic link", why,
+                     "copy the file into the project")  # fmt: skip
+    if full.is_dir():
+        return Fault("not-a-file", place, f"'{path}' is a folder", fix="name the file in it")
+    if not full.is_file():
+        folder = next(p for p in full.parents if p.is_dir())
+        near = {file.relative_to(root).as_posix() for file in folder.glob(f"*{suffix}")}
+        near |= {file.relative_to(root).as_posix() for file in (root / "sql").glob(f"*/{full.name}")}
+        hint = did_you_mean(path, near)
+        return Fault(
+            "missing-file",
+            place,
+            f"there is no file '{path}'",
+            "the path is taken from the project's root",
+            hint if hint.startswith("did") else "create the file, or correct the path",
+        )
+    if not path.endswith(suffix):
+        return Fault("wrong-suffix", place, f"'{path}' does not end in {suffix}", fix=f"rename the file to *{suffix}")
+    return None

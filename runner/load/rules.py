@@ -1,0 +1,258 @@
+"""What must hold inside one model, beyond the shape of its YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+from runner.errors import Fault, Place, did_you_mean
+from runner.load.reader import At, Record
+from runner.load.types import is_type
+from runner.spec import Check, CheckKind, FilesInput, KafkaInput, Model, Read, Source, TableInput
+
+#: How each kind of input can be read.
+READS: dict[type, tuple[Read, ...]] = {
+    TableInput: (Read.ALL, Read.CHANGES, Read.AFFECTED),
+    FilesInput: (Read.ALL, Read.CHANGES),
+    KafkaInput: (Read.STREAM,),
+}
+_WHAT = {TableInput: "a table", FilesInput: "files", KafkaInput: "a topic"}
+
+
+def model_faults(model: Model, record: Record) -> Iterator[Fault]:
+    """The faults of one model; ``record`` knows the places of what it was made from."""
+    yield from _columns(model, record)
+    yield from _checks(model)
+    yield from _sources(model, record)
+    yield from _modes(model, record)
+
+
+def _columns(model: Model, record: Record) -> Iterator[Fault]:
+    target = cast(Record, record.get("target"))
+    columns = model.target.column_names
+    for part in ("key", "partitions"):
+        yield from _known(target.many(part), columns, f"`{part}` of the target")
+        yield from _twice(target.many(part), part)
+    for at in (*target.many("key"), *target.many("partitions")):
+        column = next((c for c in model.target.columns if c.name == at.value), None)
+        if column and is_type(column.type, "float", "double", "map", "array", "struct", "variant"):
+            yield Fault(
+                "wrong-key-type",
+                at.place,
+                f"'{column.name}' is of type {column.type}",
+                "keys and partitions are compared for equality, and values of this type do not compare exactly",
+                "use a column of type string, date, timestamp, a whole number, decimal or boolean",
+            )
+    for column in model.target.columns:
+        if column.name.startswith("_"):
+            yield Fault(
+                "reserved-name",
+                column.place,
+                f"the column '{column.name}' begins with an underscore",
+                "such names are the engine's own, and Iceberg's",
+                "rename the column",
+            )
+    if retention := model.target.retention:
+        at_place = cast(Record, target.record("retention")).place_of("column")
+        yield from _known((At(retention.column, at_place),), columns, "`retention`")
+    if target.get("partitions_fixed") and not model.target.partitions:
+        yield Fault(
+            "useless-key",
+            target.place_of("partitions_fixed"),
+            "`partitions_fixed` stands with a table that has no partitions",
+            fix="remove it, or declare `partitions:`",
+        )
+
+
+def _known(items: Iterable[At], columns: Iterable[str], where: str) -> Iterator[Fault]:
+    columns = tuple(columns)
+    for at in items:
+        if at.value not in columns:
+            yield Fault(
+                "unknown-column",
+                at.place,
+                f"{where} names the column '{at.value}', which the target does not declare",
+                fix=did_you_mean(str(at.value), columns),
+            )
+
+
+def _twice(items: Iterable[At], label: str) -> Iterator[Fault]:
+    seen: set[object] = set()
+    for at in items:
+        if at.value in seen:
+            yield Fault("duplicate-value", at.place, f"'{at.value}' stands twice in `{label}`", fix="remove one of them")
+        seen.add(at.value)
+
+
+def _checks(model: Model) -> Iterator[Fault]:
+    seen: dict[str, Place] = {}
+    for check in model.all_checks:
+        if check.name in seen:
+            yield Fault(
+                "duplicate-check",
+                check.place,
+                f"two checks of {model.id} are named '{check.name}'",
+                f"the first stands in line {seen[check.name].line}; results and quarantine tell them apart by name",
+                "give one of them a `name:`",
+            )
+        seen.setdefault(check.name, check.place)
+        yield from _check_values(model, check)
+        for column in cast("list[str]", check.args.get("columns", [])):
+            yield from _known((At(column, check.place),), model.target.column_names, "this check")
+
+
+def _check_values(model: Model, check: Check) -> Iterator[Fault]:
+    kind = model.target.column(check.column).type if check.column else ""
+    low, high = check.args.get("min"), check.args.get("max")
+    if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+        yield Fault("empty-range", check.place, f"nothing is at least {low} and at most {high}", fix="exchange min and max")
+    if check.kind is CheckKind.REGEX and kind != "string":
+        yield Fault(
+            "wrong-check",
+            check.place,
+            f"'{check.column}' is of type {kind}, and a regex looks at text",
+            fix="use range, accepted_values or expression",
+        )
+    if check.kind is CheckKind.ACCEPTED_VALUES:
+        values = cast("list[object]", check.args["values"])
+    elif check.kind is CheckKind.RANGE:
+        values = [value for value in (low, high) if value is not None]
+    else:
+        return
+    for value in values:
+        if kind == "string" and not isinstance(value, str):
+            fix = f"quote it: '{str(value).lower() if isinstance(value, bool) else value}'"
+        elif is_type(kind, "int", "bigint", "double", "float", "decimal") and (
+            isinstance(value, str | bool) or (is_type(kind, "int", "bigint") and isinstance(value, float))
+        ):
+            fix = "write a whole number" if is_type(kind, "int", "bigint") else "write a number"
+        else:
+            continue
+        yield Fault(
+            "wrong-value-type",
+            check.place,
+            f"the check '{check.name}' compares {kind} with {_shown(value)}",
+            "the comparison would cast one of them, and fail or hide rows",
+            fix,
+        )
+
+
+def _shown(value: object) -> str:
+    return f"the text '{value}'" if isinstance(value, str) else str(value).lower()
+
+
+def _sources(model: Model, record: Record) -> Iterator[Fault]:
+    for source in model.sources:
+        written = cast(Record, record.named("sources")[source.name].value)
+        if source.name.startswith("_") or "__" in source.name:
+            yield Fault(
+                "reserved-name",
+                source.place,
+                f"the source name '{source.name}' begins with an underscore or has two in a row",
+                "the engine makes names of its own from it",
+                "rename the source",
+            )
+        allowed = READS[type(source.origin)]
+        if source.read not in allowed:
+            yield Fault(
+                "wrong-read",
+                written.place_of("read"),
+                f"{_WHAT[type(source.origin)]} cannot be read '{source.read}'",
+                fix=f"write {' or '.join(f'read: {read}' for read in allowed)}",
+            )
+        if source.read is Read.AFFECTED and not source.by and "by" not in written.key_places:
+            yield Fault(
+                "missing-by",
+                written.place_of("read"),
+                f"'{source.name}' is read `affected` and has no `by`",
+                "`by` says which groups of the target a changed row touches",
+                f"add by: {{{model.target.key[0]}: …}}, key column → SQL over the source's columns"
+                if model.target.key
+                else "add `by:`",
+            )
+        if source.read is not Read.AFFECTED and source.by:
+            yield Fault(
+                "useless-key",
+                written.place_of("by"),
+                f"'{source.name}' is read '{source.read}' and has `by`",
+                "only `affected` reads by groups",
+                "remove `by`, or write read: affected",
+            )
+        yield from _by(model, source, written)
+
+
+def _by(model: Model, source: Source, written: Record) -> Iterator[Fault]:
+    first = set(source.by[0]) if source.by else set()
+    for mapping in written.many("by"):
+        entries = cast("dict[str, At]", mapping.value)
+        for column, at in entries.items():
+            if column not in model.target.key:
+                known = ", ".join(model.target.key)
+                yield Fault(
+                    "by-not-key",
+                    at.place,
+                    f"`by` names '{column}', which is not in the target's key",
+                    "groups are found again in the target by columns of its key",
+                    did_you_mean(column, model.target.key) if known else "",
+                )
+        if set(entries) != first:
+            yield Fault(
+                "by-differs",
+                mapping.place,
+                "the mappings of `by` name different columns",
+                "each is one group of the same kind that a row belongs to",
+                f"name {', '.join(sorted(first))} in all of them",
+            )
+
+
+def _modes(model: Model, record: Record) -> Iterator[Fault]:
+    """How the inputs of one model go together."""
+    sources = record.named("sources")
+
+    def at(source: Source) -> Place:
+        return cast(Record, sources[source.name].value).place_of("read")
+
+    moving = [s for s in model.sources if s.read in (Read.CHANGES, Read.STREAM)]
+    affected = [s for s in model.sources if s.read is Read.AFFECTED]
+    for extra in moving[1:]:
+        yield Fault(
+            "two-changes",
+            at(extra),
+            f"'{moving[0].name}' and '{extra.name}' are both read '{extra.read}'",
+            "a row of the target would depend on rows of both, and only one of them is seen when it changes",
+            "read one with `changes` and the others `all`; or use `affected` with `by` for both",
+        )
+    if moving and affected:
+        yield Fault(
+            "mixed-reads",
+            at(affected[0]),
+            f"'{moving[0].name}' is read '{moving[0].read}' and '{affected[0].name}' 'affected'",
+            "a model is row-wise or grouped, not both",
+            "split it into two models, or use `affected` with `by` for both",
+        )
+    columns = {tuple(sorted(s.by[0])) for s in affected if s.by}
+    if len(columns) > 1:
+        yield Fault(
+            "by-differs",
+            at(affected[1]),
+            "the `by` of two sources name different columns",
+            "the touched groups are the union over all sources",
+            "name the same key columns in each",
+        )
+    if model.on_change == "rebuild" and "on_change" in record and not model.replayable:
+        why = "`history: true` says so" if model.history else "its files or stream are read once"
+        yield Fault(
+            "not-rebuildable",
+            record.place_of("on_change"),
+            f"{model.id} cannot be rebuilt",
+            why,
+            "write on_change: keep, or remove the key",
+        )
+    if model.history and affected:
+        yield Fault(
+            "mixed-reads",
+            at(affected[0]),
+            "a model with `history: true` reads `affected`",
+            "`affected` rebuilds groups, and with history a group is not a function of its rows",
+            "remove `history`, or read `changes`",
+        )

@@ -1,0 +1,195 @@
+"""One model, from plan to publication: execute, check, publish, and again where main moved.
+
+In: a model and what its run shares. Out: a :class:`runner.record.NodeResult`. Everything that a failed
+or killed attempt left behind is removed under the target's lock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runner.catalog import TableState
+from runner.check.gate import CheckResult, judge
+from runner.check.table import check_table
+from runner.crash import crash_point
+from runner.engine import Conflict, Engine
+from runner.errors import Busy, Fault, GateClosed, RunnerError
+from runner.execute import Run, Staged, Written
+from runner.execute.stage import stage
+from runner.execute.write import quarantine, write
+from runner.lake import Lake
+from runner.plan import Mode, ModelPlan, Pins, make_plan
+from runner.publish import publish
+from runner.record import NodeResult
+from runner.refs import TableRef
+from runner.render import Rendered
+from runner.spec import Model, Project
+
+_ATTEMPTS = 5
+_AUDIT = "audit_"
+_BRAKE_ROWS = 1000
+
+_STATUS = {GateClosed.exit_code: "gated", Busy.exit_code: "busy"}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the models of one run share. ``engine`` starts Spark when it is first called."""
+
+    project: Project
+    lake: Lake
+    pins: Pins
+    engine: Callable[[], Engine]
+    run_id: str
+    received_at: str
+    code_version: str
+    full_refresh: bool
+    allow_deletes: bool
+
+
+def run_node(
+    model: Model, rendered: Rendered, shared: Shared, on_plan: Callable[[ModelPlan], None]
+) -> NodeResult:
+    """Run one model under its target's lock; raises the errors of the stages."""
+    started = time.monotonic()
+    for _ in range(_ATTEMPTS):
+        plan = make_plan(
+            model,
+            rendered,
+            root=shared.project.root,
+            pins=shared.pins,
+            manifests=shared.lake.manifests,
+            full_refresh=shared.full_refresh,
+        )
+        if plan.mode is Mode.NOTHING:
+            return _result(plan, "nothing", started)
+        on_plan(plan)
+        try:
+            done = _attempt(plan, shared)
+        except Conflict:
+            done = None
+        if done is not None:
+            shared.pins.release(model.target.table)
+            written, checks = done
+            return _result(plan, "success", started, written, checks)
+        # Another run may have read newer inputs than ours: never put an older state over a newer one.
+        for read in plan.tables:
+            shared.pins.release(read.table)
+    raise Busy(
+        Fault(
+            "main-keeps-moving",
+            model.target.place,
+            f"{model.target.table} was changed by other writers {_ATTEMPTS} times while this run worked",
+            "each time the work was planned again; nothing was published",
+            "run again when the other writer is done",
+        )
+    )
+
+
+def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResult, ...]] | None:
+    """Stage, judge, write, check, publish; None where main moved meanwhile."""
+    engine, table, lake = shared.engine(), plan.model.target.table, shared.lake
+    run = Run(
+        shared.run_id,
+        shared.received_at,
+        str(lake.scratch(table) / shared.run_id),
+        shared.code_version,
+        lake.manifests,
+    )
+    _clean(plan.target, engine, lake)
+    held = _rows(lake, table.quarantine)
+    try:
+        staged = stage(plan, engine, run, held_rows=held)
+        checks = judge(staged, engine)
+        written = write(staged, engine, run, lake.catalog)
+        checks += check_table(written, engine, lake.catalog)
+        _brake(written, lake, allow=shared.allow_deletes)
+        crash_point("after_checks", plan.model.id)
+        quarantine(staged, engine, run, held)
+        return (written, checks) if publish(written, engine, lake.catalog) else None
+    finally:
+        engine.close()
+        _clean(lake.catalog.table(table), engine, lake)
+
+
+def _clean(state: TableState | None, engine: Engine, lake: Lake) -> None:
+    """Drop audit branches and scratch: under the target's lock none of them is anybody's."""
+    if state is not None:
+        for branch in state.branches:
+            if branch.startswith(_AUDIT):
+                engine.drop_branch(state.ref, branch)
+        lake.clear_scratch(state.ref)
+
+
+def _rows(lake: Lake, table: TableRef) -> int:
+    state = lake.catalog.table(table)
+    head = state.head() if state else None
+    return head.rows if head else 0
+
+
+def _brake(written: Written, lake: Lake, *, allow: bool) -> None:
+    """Close the gate on a run that would delete much of its target: an input may have lost rows."""
+    plan = written.staged.plan
+    before = plan.base.rows if plan.base else 0
+    limit = plan.model.target.max_deleted
+    if allow or written.deleted <= _BRAKE_ROWS or limit.allows(written.deleted, before):
+        return
+    inputs = ", ".join(str(read.table) for read in plan.tables) or plan.model.id
+    raise GateClosed(
+        (
+            Fault(
+                "too-many-deletes",
+                plan.model.target.place,
+                f"this run would delete {written.deleted:,} of {before:,} rows of {plan.model.target.table}",
+                f"max_deleted is {limit}; its input {inputs} lost rows, or the query gives fewer",
+                "look at the input; if the rows are to go, run again with --allow-deletes",
+            ),
+        )
+    )
+
+
+def _result(
+    plan: ModelPlan,
+    status: str,
+    started: float,
+    written: Written | None = None,
+    checks: tuple[CheckResult, ...] = (),
+) -> NodeResult:
+    return NodeResult(
+        model=plan.model.id,
+        table=str(plan.model.target.table),
+        status=status,
+        seconds=time.monotonic() - started,
+        mode=plan.mode.value,
+        reason=plan.reason,
+        counts=_counts(written, written.staged) if written else {},
+        snapshot=written.snapshot if written else None,
+        checks=checks,
+    )
+
+
+def _counts(written: Written, staged: Staged) -> dict[str, int]:
+    return {
+        "rows_inserted": written.inserted,
+        "rows_updated": written.updated,
+        "rows_deleted": written.deleted,
+        "rows_read": staged.count("read"),
+        "rows_dropped": staged.count("dropped"),
+        "rows_quarantined": staged.count("aside"),
+        "rows_late": staged.late,
+        "files_scanned": staged.files_scanned,
+        "files_total": staged.files_total,
+    }
+
+
+def failed_node(model: Model, error: RunnerError, seconds: float, faults: tuple[Fault, ...]) -> NodeResult:
+    """The result of a model that ended with an error."""
+    return NodeResult(
+        model=model.id,
+        table=str(model.target.table),
+        status=_STATUS.get(error.exit_code, "error"),
+        seconds=seconds,
+        faults=faults,
+    )

@@ -1,0 +1,295 @@
+"""What a run will read and why, decided from metadata alone: inert, for people and for ``execute``.
+
+In: a model, the states of its tables, the listing of its files, the position in its target. Out: a
+:class:`ModelPlan` that names the mode, the reason and the range of every input. No Spark, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from runner import ledger
+from runner.catalog import Catalog, Snapshot, TableState
+from runner.errors import Fault, Place, ProjectError, RunFailed, fail
+from runner.files import Consumed, InputFile, ManifestStore, content_digest, list_files, unconsumed
+from runner.ledger import InputPosition, Position
+from runner.refs import TableRef
+from runner.render import Rendered
+from runner.spec import FilesInput, KafkaInput, Model, Read, Source, TableInput
+
+
+class Mode(StrEnum):
+    """What is done with a target: nothing, only what changed, new files, or all rows."""
+
+    NOTHING = "nothing new"
+    INCREMENTAL = "incremental"
+    APPEND = "append"
+    REBUILD = "rebuild"
+
+
+@dataclass(frozen=True)
+class TableRead:
+    """A table input: pinned ``until`` a snapshot, read ``since`` another (None: from the start)."""
+
+    source: Source
+    table: TableRef
+    until: Snapshot | None
+    since: int | None
+    expired: bool = False  # ``since`` is no longer among the table's snapshots
+    compacted: bool = False  # only compactions lie between the two
+
+    @property
+    def changed(self) -> bool:
+        """Whether rows may differ: told by snapshot ids, never by numbers."""
+        return (self.until.id if self.until else None) != self.since and not self.compacted
+
+    def position(self) -> InputPosition:
+        if self.until is None:
+            return InputPosition()
+        return InputPosition(snapshot=self.until.id, sequence=self.until.sequence)
+
+
+@dataclass(frozen=True)
+class FilesRead:
+    """A files input: ``fresh`` are the files to read, ``total`` how many the path names."""
+
+    source: Source
+    fresh: tuple[InputFile, ...]
+    consumed: Mapping[str, Consumed]
+    total: int
+    hidden: tuple[str, ...] = ()
+    digest: str | None = None  # of the content, where the files are read whole
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """One model's run. ``base``: the head of the target's main that the run starts from."""
+
+    model: Model
+    rendered: Rendered
+    mode: Mode
+    reason: str
+    tables: tuple[TableRead, ...]
+    files: tuple[FilesRead, ...]
+    target: TableState | None
+    previous: Position | None
+
+    @property
+    def base(self) -> Snapshot | None:
+        return self.target.head() if self.target else None
+
+    def reading(self, source: Source) -> TableRead | FilesRead:
+        """How ``source`` is read."""
+        return next(read for read in (*self.tables, *self.files) if read.source is source)
+
+    def summary(self) -> str:
+        """The bracket of the START line: ``changes 6,948 rows``."""
+        parts = []
+        for read in self.tables:
+            rows = f"{read.until.rows:,}" if read.until else "0"
+            if read.source.read is Read.ALL or self.mode is Mode.REBUILD:
+                parts.append(f"{read.table} {rows} rows")
+            else:
+                parts.append(f"{read.source.read} of {read.table}")
+        for listed in self.files:
+            if listed.source.read is Read.CHANGES:
+                parts.append(f"{len(listed.fresh)} of {listed.total} files")
+        return f"{self.mode}: {', '.join(parts)}" + (f" | {self.reason}" if self.reason else "")
+
+
+@dataclass
+class Pins:
+    """One pin a table and run: the state in which every model of a run reads a table."""
+
+    catalog: Catalog
+    states: MutableMapping[TableRef, TableState | None]
+
+    def state(self, table: TableRef) -> TableState | None:
+        if table not in self.states:
+            self.states[table] = self.catalog.table(table)
+        return self.states[table]
+
+    def release(self, table: TableRef) -> None:
+        """After a publication its readers, which come later, see the new head."""
+        self.states.pop(table, None)
+
+
+def make_plan(
+    model: Model,
+    rendered: Rendered,
+    *,
+    root: Path,
+    pins: Pins,
+    manifests: ManifestStore,
+    full_refresh: bool = False,
+) -> ModelPlan:
+    """The plan of one model.
+
+    Raises ProjectError where an input is not there, RunFailed where a state cannot be continued from.
+    """
+    if full_refresh and not model.replayable:
+        raise _cannot_refresh(model)
+    target = pins.catalog.table(model.target.table)
+    previous = ledger.position(target)
+    known = previous.inputs if previous else {}
+    tables = tuple(
+        _read_table(source, source.origin, pins, known.get(source.name), model)
+        for source in model.sources
+        if isinstance(source.origin, TableInput)
+    )
+    files = tuple(
+        _read_files(source, source.origin, root, manifests, known.get(source.name))
+        for source in model.sources
+        if isinstance(source.origin, FilesInput)
+    )
+    kafka = next((s for s in model.sources if isinstance(s.origin, KafkaInput)), None)
+    if kafka is not None:
+        raise fail(
+            "stream-input",
+            kafka.place,
+            f"'{kafka.name}' is a Kafka topic, which this version of the runner does not read",
+            fix="read files: `files: {path: …, format: text}` with `read: changes`",
+        )
+    mode, reason = _decide(model, rendered.fingerprint, previous, tables, files, full_refresh=full_refresh)
+    return ModelPlan(model, rendered, mode, reason, tables, files, target, previous)
+
+
+def _read_table(
+    source: Source, origin: TableInput, pins: Pins, known: InputPosition | None, model: Model
+) -> TableRead:
+    state = pins.state(origin.table)
+    if state is None:
+        raise fail(
+            "input-not-built",
+            source.place,
+            f"{model.id} reads {origin.table}, which is not in the lake yet",
+            why="the model that maintains it has not run on this lake",
+            fix=f"run it first: `runner --pipeline {origin.table.namespace}`, or `runner` for everything in order",
+        )
+    if source.read is not Read.ALL and state.format_version < 3:
+        raise fail(
+            "input-not-v3",
+            source.place,
+            f"{origin.table} is a format v{state.format_version} table and cannot be read as '{source.read}'",
+            why="rows of a v2 table have no row id, so changed and deleted rows cannot be told",
+            fix="upgrade the table to format v3, or read it whole with `read: all`",
+        )
+    since = known.snapshot if known else None
+    if since is not None and since not in state.snapshots:
+        # Another run may have published the table, and its reader, since it was pinned.
+        pins.release(origin.table)
+        state = pins.state(origin.table) or state
+    until = state.head()
+    return TableRead(
+        source,
+        origin.table,
+        until,
+        since,
+        expired=since is not None and since not in state.snapshots,
+        compacted=_only_compactions(state, since, until),
+    )
+
+
+def _only_compactions(state: TableState, since: int | None, until: Snapshot | None) -> bool:
+    """Whether ``until`` descends from ``since`` through compactions alone."""
+    if since is None or until is None:
+        return False
+    for snapshot in state.ancestry(until.id):
+        if snapshot.id == since:
+            return True
+        if snapshot.summary.get("operation") != "replace":
+            return False
+    return False
+
+
+def _read_files(
+    source: Source, origin: FilesInput, root: Path, manifests: ManifestStore, known: InputPosition | None
+) -> FilesRead:
+    listing = list_files(origin.path, root=root, place=source.place)
+    if source.read is Read.ALL:
+        return FilesRead(
+            source, listing.files, {}, len(listing.files), listing.hidden, content_digest(listing.files)
+        )
+    consumed = _manifest(manifests, known.manifest, source.place) if known and known.manifest else {}
+    fresh = unconsumed(listing, consumed, source.place)
+    return FilesRead(source, fresh, consumed, len(listing.files), listing.hidden)
+
+
+def _manifest(manifests: ManifestStore, name: str, place: Place) -> Mapping[str, Consumed]:
+    try:
+        return manifests.read(name)
+    except FileNotFoundError:
+        raise RunFailed(
+            Fault(
+                "manifest-missing",
+                place,
+                f"the list of consumed files {manifests.folder / name} is gone",
+                "the target's last commit names it; without it, which files are new is unknown",
+                "restore the file from a backup of the lake",
+            )
+        ) from None
+
+
+def _decide(
+    model: Model,
+    fingerprint: str,
+    previous: Position | None,
+    tables: tuple[TableRead, ...],
+    files: tuple[FilesRead, ...],
+    *,
+    full_refresh: bool,
+) -> tuple[Mode, str]:
+    if not model.replayable:
+        fresh = any(read.fresh for read in files if read.source.read is Read.CHANGES)
+        moved = any(read.changed for read in tables if read.source.read is not Read.ALL)
+        return (Mode.APPEND, "") if fresh or moved else (Mode.NOTHING, "")
+    if full_refresh:
+        return Mode.REBUILD, "--full-refresh"
+    if previous is None:
+        # An input table that is there but holds no snapshot has nothing to build from.
+        empty = tables and all(read.until is None for read in tables)
+        return (Mode.NOTHING, "the inputs are empty") if empty else (Mode.REBUILD, "first run")
+    if model.on_change == "rebuild":
+        if previous.fingerprint != fingerprint:
+            return Mode.REBUILD, "the model changed"
+        if changed := _changed_whole(previous, tables, files):
+            return Mode.REBUILD, f"{changed} changed"
+    moved_tables = [read for read in tables if read.source.read is not Read.ALL and read.changed]
+    for read in moved_tables:
+        if read.since is None:
+            return Mode.REBUILD, f"{read.table} was not read before"
+        if read.until is None:
+            return Mode.REBUILD, f"{read.table} is empty"
+        if read.expired:
+            return Mode.REBUILD, f"snapshot {read.since} of {read.table}, last consumed, is expired"
+    return (Mode.INCREMENTAL, "") if moved_tables else (Mode.NOTHING, "")
+
+
+def _changed_whole(
+    previous: Position, tables: tuple[TableRead, ...], files: tuple[FilesRead, ...]
+) -> str | None:
+    """The input read ``all`` whose content is not what the target was built from."""
+    for read in tables:
+        if read.source.read is Read.ALL and read.changed:
+            return str(read.table)
+    for listed in files:
+        if listed.source.read is Read.ALL:
+            known = previous.inputs.get(listed.source.name)
+            if known is None or known.digest != listed.digest:
+                return f"'{listed.source.name}'"
+    return None
+
+
+def _cannot_refresh(model: Model) -> ProjectError:
+    return fail(
+        "not-rebuildable",
+        model.place,
+        f"{model.id} cannot be rebuilt with --full-refresh",
+        why="its rows come from files or a stream that are read once"
+        if not model.history
+        else "`history: true` says that its rows are not a function of its inputs",
+        fix="roll the table back to before the rows and run again, or build a new lake with --lake DIR",
+    )

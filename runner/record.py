@@ -1,0 +1,88 @@
+"""Record: ``target/run_results.json``, written after every node, so that a kill leaves what was done.
+
+The shape follows dbt's run results where it fits: ``metadata``, ``results`` with ``unique_id``,
+``status``, ``execution_time`` (seconds) and ``adapter_response`` (counts).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner import __version__
+from runner.check.gate import CheckResult
+from runner.crash import crash_point
+from runner.errors import Fault
+from runner.files import write_atomically
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """One model's end: ``status`` is success, nothing, error, gated, skipped or busy; times in seconds."""
+
+    model: str
+    table: str
+    status: str
+    seconds: float
+    mode: str = ""
+    reason: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    snapshot: int | None = None
+    checks: Sequence[CheckResult] = ()
+    faults: Sequence[Fault] = ()
+
+
+@dataclass
+class Journal:
+    """The run's results so far, on disk after every :meth:`add`."""
+
+    path: Path
+    run_id: str
+    started_at: str
+    target: str
+    results: list[NodeResult] = field(default_factory=list)
+
+    def add(self, result: NodeResult) -> None:
+        self.results.append(result)
+        crash_point("while_recording", result.model)
+        write_atomically(self.path, json.dumps(self.document(), indent=2, ensure_ascii=False) + "\n")
+
+    def document(self) -> dict[str, object]:
+        """The whole file, as plain values."""
+        return {
+            "metadata": {
+                "runner_version": __version__,
+                "run_id": self.run_id,
+                "started_at": self.started_at,
+                "target": self.target,
+            },
+            "results": [_node(result) for result in self.results],
+            "elapsed_time": round(sum(r.seconds for r in self.results), 3),
+        }
+
+
+def _node(result: NodeResult) -> dict[str, object]:
+    return {
+        "unique_id": f"model.{result.model}",
+        "relation_name": result.table,
+        "status": result.status,
+        "execution_time": round(result.seconds, 3),
+        "mode": result.mode,
+        "reason": result.reason,
+        "snapshot_id": result.snapshot,
+        "adapter_response": dict(result.counts),
+        "checks": [
+            {
+                "name": c.name,
+                "status": c.status,
+                "failures": c.failed,
+                "rows": c.total,
+                "severity": c.severity.value,
+                "declared_at": str(c.place),
+            }
+            for c in result.checks
+        ],
+        "message": "\n".join(str(f) for f in result.faults) or None,
+    }

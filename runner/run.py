@@ -1,0 +1,180 @@
+"""Conduct a run: models in DAG order, each under its lock, every end recorded at once.
+
+In: a project and the models selected. Out: the exit code; progress as events. A failed or gated model
+skips its descendants, siblings go on (unless ``fail_fast``). Spark starts when a model first needs it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import __version__
+from runner.engine import Engine
+from runner.errors import Busy, Fault, GateClosed, Interrupted, ProjectError, RunFailed, RunnerError, worst
+from runner.graph import descendants
+from runner.lake import Lake
+from runner.lineage import compile_project
+from runner.lock import target_lock
+from runner.node import Shared, failed_node, run_node
+from runner.plan import ModelPlan, Pins
+from runner.record import Journal, NodeResult
+from runner.spec import Model, Project, Severity
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The command line's wishes. ``lock_timeout`` in seconds; ``artifacts``: where the journal goes."""
+
+    fail_fast: bool = False
+    lock_timeout: float = 0.0
+    full_refresh: bool = False
+    allow_deletes: bool = False
+    artifacts: Path | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Progress: ``kind`` is start, ok, nothing, gated, failed, skipped, busy or info."""
+
+    kind: str
+    index: int
+    total: int
+    name: str
+    detail: str = ""
+    elapsed: float | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass
+class _Session:
+    """Spark, started at the first call and kept for the run."""
+
+    start: Callable[[], Engine]
+    engine: Engine | None = None
+
+    def __call__(self) -> Engine:
+        if self.engine is None:
+            self.engine = self.start()
+        return self.engine
+
+
+def run(
+    project: Project,
+    models: Sequence[Model],
+    options: RunOptions,
+    on_event: Callable[[Event], None],
+    *,
+    start_engine: Callable[[], Engine] | None = None,
+) -> int:
+    """Run ``models`` in the order given; the exit code. Raises ProjectError before anything runs."""
+    rendered = compile_project(project)
+    lake = Lake.of(project)
+    artifacts = options.artifacts or project.root / "target"
+    now = dt.datetime.now(dt.UTC)
+    run_id = f"{now:%Y%m%dT%H%M%S}_{secrets.token_hex(3)}"
+    journal = Journal(artifacts / "run_results.json", run_id, f"{now:%Y-%m-%dT%H:%M:%SZ}", project.profile.name)
+    shared = Shared(
+        project=project,
+        lake=lake,
+        pins=Pins(lake.catalog, {}),
+        engine=_Session(start_engine or (lambda: start_spark(project, lake, artifacts))),
+        run_id=run_id,
+        received_at=f"{now:%Y-%m-%d %H:%M:%S}.{now.microsecond // 1000:03d}",
+        code_version=__version__,
+        full_refresh=options.full_refresh,
+        allow_deletes=options.allow_deletes,
+    )
+    codes: list[int] = []
+    skipped: dict[str, str] = {}
+    for index, model in enumerate(models, 1):
+        report = _Reporter(on_event, index, len(models), str(model.target.table))
+        if cause := skipped.get(model.id):
+            journal.add(NodeResult(model.id, str(model.target.table), "skipped", 0.0, reason=f"{cause} failed"))
+            report("skipped", f"{cause} did not publish")
+            continue
+        started = time.monotonic()
+        try:
+            with target_lock(lake.locks, model.target.table, timeout=options.lock_timeout, run_id=run_id):
+                result = run_node(model, rendered[model.id], shared, _announce(report))
+        except KeyboardInterrupt:
+            journal.add(failed_node(model, Interrupted(), time.monotonic() - started, ()))
+            raise Interrupted from None
+        except RunnerError as error:
+            elapsed = time.monotonic() - started
+            faults = _faults(error)
+            journal.add(failed_node(model, error, elapsed, faults))
+            report(_kind(error), "", elapsed, faults)
+            codes.append(error.exit_code)
+            blocked = models if options.fail_fast else descendants(project, model)
+            skipped.update({m.id: model.id for m in blocked if m.id != model.id and m.id not in skipped})
+            continue
+        journal.add(result)
+        report("nothing" if result.status == "nothing" else "ok", describe(result), result.seconds)
+    return worst([*codes, 0])
+
+
+@dataclass(frozen=True)
+class _Reporter:
+    """Events of one model."""
+
+    on_event: Callable[[Event], None]
+    index: int
+    total: int
+    name: str
+
+    def __call__(
+        self, kind: str, detail: str = "", elapsed: float | None = None, faults: tuple[Fault, ...] = ()
+    ) -> None:
+        self.on_event(Event(kind, self.index, self.total, self.name, detail, elapsed, faults))
+
+
+def _announce(report: _Reporter) -> Callable[[ModelPlan], None]:
+    def announce(plan: ModelPlan) -> None:
+        for listed in plan.files:
+            for name in listed.hidden:
+                report("info", f"passed over hidden file {name}")
+        report("start", plan.summary())
+
+    return announce
+
+
+def describe(result: NodeResult) -> str:
+    """The bracket of an OK line: ``+6,931 ~0 -0 | 17 quarantined | 9 checks``."""
+    if result.status == "nothing":
+        return result.reason or "nothing new"
+    counts = result.counts
+    parts = ["+{rows_inserted:,} ~{rows_updated:,} -{rows_deleted:,}".format(**counts)]
+    for key in ("dropped", "quarantined", "late"):
+        if number := counts.get(f"rows_{key}"):
+            parts.append(f"{number:,} {key}")
+    parts.append(f"{len(result.checks)} checks")
+    warned = [c for c in result.checks if c.status == "warn" and c.severity is Severity.WARN]
+    parts += [f"{c.name}: {c.failed:,} rows warn" for c in warned]
+    return " | ".join(parts)
+
+
+def _kind(error: RunnerError) -> str:
+    return {GateClosed: "gated", Busy: "busy"}.get(type(error), "failed")
+
+
+def _faults(error: RunnerError) -> tuple[Fault, ...]:
+    match error:
+        case ProjectError() | GateClosed():
+            return tuple(error.faults)
+        case RunFailed() | Busy():
+            return (error.fault,)
+    return ()
+
+
+def start_spark(project: Project, lake: Lake, artifacts: Path) -> Engine:
+    """A new session on the lake; its log goes below ``artifacts``."""
+    from runner.engine.spark.launch import launch  # the JVM starts here and nowhere else
+    from runner.engine.spark.engine import SparkEngine
+
+    spark = launch(conf=project.profile.conf, log_file=artifacts / "logs" / "spark.log")
+    return SparkEngine(spark, project.profile, lake.warehouse)

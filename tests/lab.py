@@ -1,0 +1,147 @@
+"""A lake of its own for one test: the shipped project, run in process on the shared Spark session."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from runner.catalog import Snapshot
+from runner.engine import Engine
+from runner.engine.spark.engine import SparkEngine
+from runner.graph import order, select
+from runner.lake import Lake
+from runner.load import load_project
+from runner.refs import TableRef
+from runner.run import Event, RunOptions, run
+from runner.show import ndjson
+from runner.spec import Project
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLD = ("gold.hourly_stats", "gold.risk_scores", "gold.entity_trends")
+#: Columns that a clock, an arrival or a run fills: two runs over the same events differ in them.
+CLOCKS = frozenset({"ingested_at", "arrival", "run_id"})
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Lab:
+    """A project on a lake. ``events`` of a run were reported, in order."""
+
+    spark: SparkSession
+    folder: Path
+    root: Path = ROOT
+    overrides: Mapping[str, object] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.inbox = self.folder / "events"
+        self.inbox.mkdir(parents=True, exist_ok=True)
+        self.lake_folder = self.folder / "lake"
+        self._engine: SparkEngine | None = None
+
+    def project(self, **overrides: object) -> Project:
+        given = {"events": str(self.inbox), **self.overrides, **overrides}
+        return load_project(self.root, overrides=given, lake=self.lake_folder)
+
+    def engine(self) -> Engine:
+        if self._engine is None:
+            project = self.project()
+            self._engine = SparkEngine(self.spark, project.profile, Lake.of(project).warehouse)
+        return self._engine
+
+    @property
+    def lake(self) -> Lake:
+        return Lake.of(self.project())
+
+    def run(self, *pipelines: str, models: Sequence[str] = (), **options: Any) -> int:
+        """Run pipelines (all without), the events kept; the exit code."""
+        overrides = options.pop("overrides", {})
+        project = self.project(**overrides)
+        chosen = [m for p in pipelines for m in select(project, pipeline=p, names=models)]
+        if not pipelines:
+            chosen = list(select(project, pipeline=None, names=models) if models else order(project))
+        self.events.clear()
+        given = RunOptions(artifacts=self.folder / "target", **options)
+        return run(project, chosen, given, self.events.append, start_engine=self.engine)
+
+    def drop(self, name: str, lines: Iterable[str]) -> Path:
+        """A new file of events in the inbox."""
+        path = self.inbox / name
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        return path
+
+    def sql(self, text: str) -> list[Row]:
+        engine = self.engine()
+        assert isinstance(engine, SparkEngine)
+        return [row.asDict(recursive=True) for row in engine.spark.sql(text).collect()]
+
+    def rows(self, table: str, *, without: Iterable[str] = CLOCKS) -> list[Row]:
+        """A table as ``show --format ndjson`` prints it, parsed and sorted; empty where it is not there."""
+        state = self.lake.catalog.table(TableRef.parse(table))
+        if state is None:
+            return []
+        columns = [c for c in state.columns if c not in without]
+        lines = ndjson(columns, self.engine().rows(f"SELECT * FROM {table}"))
+        return [json.loads(line) for line in sorted(lines)]
+
+    def head(self, table: str) -> Snapshot | None:
+        state = self.lake.catalog.table(TableRef.parse(table))
+        return state.head() if state else None
+
+    def kinds(self) -> dict[str, str]:
+        """How each table's node ended."""
+        return {e.name: e.kind for e in self.events if e.kind not in ("start", "info")}
+
+    def results(self) -> dict[str, Any]:
+        """``run_results.json`` by table."""
+        document = json.loads((self.folder / "target" / "run_results.json").read_text(encoding="utf-8"))
+        return {r["relation_name"]: r for r in document["results"]}
+
+    def copy_table(self, table: str, to: Lab) -> None:
+        """The rows of a table as a first state of another lake."""
+        ref = TableRef.parse(table)
+        state = self.lake.catalog.table(ref)
+        assert state is not None
+        exported = self.folder / f"export-{table}-{len(list(self.folder.iterdir()))}"
+        engine = self.engine()
+        assert isinstance(engine, SparkEngine)
+        engine.spark.table(table).coalesce(1).write.parquet(str(exported))
+        to.engine().create_table(ref, state.columns, partitions=state.partitions)
+        to.sql(f"INSERT INTO {table} SELECT * FROM parquet.`{exported}`")
+
+
+def differences(left: list[Row], right: list[Row]) -> str:
+    """Rows that only one side has, for a message; empty when the sides are equal as bags."""
+    a, b = ([json.dumps(row, sort_keys=True, ensure_ascii=False) for row in side] for side in (left, right))
+    only_a, only_b = _minus(a, b), _minus(b, a)
+    if not only_a and not only_b:
+        return ""
+    shown = [f"  - {r}" for r in only_a[:3]] + [f"  + {r}" for r in only_b[:3]]
+    return f"{len(only_a)} rows only left, {len(only_b)} only right\n" + "\n".join(shown)
+
+
+def _minus(a: list[str], b: list[str]) -> list[str]:
+    left = list(b)
+    counts: dict[str, int] = {}
+    for row in left:
+        counts[row] = counts.get(row, 0) + 1
+    only = []
+    for row in a:
+        if counts.get(row, 0):
+            counts[row] -= 1
+        else:
+            only.append(row)
+    return only
+
+
+def assert_same(left: Lab, right: Lab, tables: Iterable[str]) -> None:
+    """Two lakes hold the same rows, cell by cell, clocks left out."""
+    for table in tables:
+        found = differences(left.rows(table), right.rows(table))
+        assert not found, f"{table} differs: {found}"

@@ -1,0 +1,82 @@
+"""kill -9 at every named point: a rerun gives the tables of an uninterrupted run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from producer.generate import lines as generated_lines
+from runner.crash import CRASH_POINTS
+from tests.lab import GOLD, ROOT, Lab, assert_same
+
+TABLES = ("bronze.raw_events", "bronze.raw_events__quarantine", "silver.cleaned_events", *GOLD)
+
+#: Every point once, over all three layers; the quarantine's commit and the manifest are bronze's.
+CRASHES = {
+    "after_staging": "silver.cleaned_events",
+    "between_manifest_and_commit": "bronze.raw_events",
+    "after_branch_creation": "gold.hourly_stats",
+    "after_merge": "silver.cleaned_events",
+    "after_checks": "gold.risk_scores",
+    "after_quarantine_commit": "bronze.raw_events",
+    "after_fast_forward": "silver.cleaned_events",
+    "while_recording": "gold.entity_trends",
+}
+
+
+def test_every_named_point_is_crashed_at() -> None:
+    assert set(CRASHES) == set(CRASH_POINTS)
+
+
+@pytest.fixture(scope="module")
+def labs(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, Lab]:
+    """The lake that is killed again and again, and the one that is left alone."""
+    folder = tmp_path_factory.mktemp("crash")
+    killed, spared = Lab(spark, folder / "killed"), Lab(spark, folder / "spared")
+    for lab in (killed, spared):
+        lab.drop("part-00.ndjson", _batch(0))
+        assert lab.run() == 0
+    return killed, spared
+
+
+def _batch(number: int) -> list[str]:
+    size = 150
+    lines = list(generated_lines(events=size * (len(CRASHES) + 1), days=3, seed=5))
+    return [*lines[number * size : (number + 1) * size], f'{{"torn": {number}']
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS)
+def test_a_rerun_after_a_kill_equals_an_uninterrupted_run(point: str, labs: tuple[Lab, Lab]) -> None:
+    killed, spared = labs
+    number = CRASH_POINTS.index(point) + 1
+    for lab in labs:
+        lab.drop(f"part-{number:02}.ndjson", _batch(number))
+    died = subprocess.run(
+        [sys.executable, "-m", "runner", "--lake", str(killed.lake_folder), "--vars", f"events: {killed.inbox}"],
+        cwd=ROOT,
+        env={**os.environ, "RUNNER_CRASH_AT": f"{point}:{CRASHES[point]}"},
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
+    assert killed.run() == 0, killed.events
+    assert spared.run() == 0
+    assert_same(killed, spared, TABLES)
+    _nothing_left_behind(killed)
+
+
+def _nothing_left_behind(lab: Lab) -> None:
+    for table in lab.lake.catalog.tables():
+        state = lab.lake.catalog.table(table)
+        assert state is not None
+        assert set(state.branches) <= {"main"}, table
+    scratch = lab.lake_folder / "_scratch"
+    assert not [p for p in scratch.rglob("*") if p.is_file()]

@@ -1,0 +1,73 @@
+"""Broken projects and command lines: each folder of ``tests/errors/`` is a sound project with one thing broken.
+
+``case.yml`` says what: ``argv``, and of the project in ``base/`` the ``edits``, new ``files`` and
+``links``. ``expected.txt`` is what a person reads: every fault with place, what, why and fix.
+``UPDATE_GOLDENS=1 pytest tests/test_errors.py`` writes it anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from runner.cli import invoke
+
+FOLDER = Path(__file__).parent / "errors"
+CASES = sorted(path.parent.name for path in FOLDER.glob("*/case.yml"))
+
+
+def build(case: dict[str, object], root: Path) -> None:
+    """The base project with the case's changes."""
+    shutil.copytree(FOLDER / "base", root, dirs_exist_ok=True)
+    for edit in case.get("edits", []):
+        path = root / edit["file"]
+        text = path.read_text(encoding="utf-8")
+        assert text.count(edit["replace"]) == 1, f"{edit['replace']!r} is not once in {edit['file']}"
+        path.write_text(text.replace(edit["replace"], edit["with"]), encoding="utf-8")
+    for name, text in case.get("files", {}).items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    for name, to in case.get("links", {}).items():
+        (root / name).unlink(missing_ok=True)
+        (root / name).symlink_to(to)
+    for name in case.get("remove", []):
+        path = root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_person_reads(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = yaml.safe_load((FOLDER / name / "case.yml").read_text(encoding="utf-8"))
+    root = tmp_path / "project"
+    build(case, root)
+    monkeypatch.chdir(root / case.get("cwd", "."))
+
+    code = invoke(shlex.split(case.get("argv", "lint")))
+
+    said = capsys.readouterr()
+    text = said.err.replace(str(root), "<project>")
+    golden = FOLDER / name / "expected.txt"
+    if os.environ.get("UPDATE_GOLDENS"):
+        golden.write_text(text, encoding="utf-8")
+    assert (code, said.out) == (2, ""), said.err
+    assert text == golden.read_text(encoding="utf-8")
+    assert "fix: " in text
+
+
+def test_the_base_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    build({}, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    assert invoke(["lint"]) == 0
+    assert capsys.readouterr().out == "3 models, no faults\n"
+
+
+def test_there_are_cases_for_specs_sql_and_command_lines() -> None:
+    assert len(CASES) >= 30

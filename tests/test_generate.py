@@ -1,0 +1,486 @@
+"""The generated stream: the same bytes from the same seed, in the shapes and shares of real captures."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import producer.generate as generate
+from producer.cli import main
+from producer.oddities import ODDITIES
+from tests import oracle
+
+EVENTS, DAYS, START = 20_000, 3, date(2026, 10, 1)
+ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
+
+Event = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[str]:
+    return list(generate.lines(events=EVENTS, days=DAYS, seed=1, start=START))
+
+
+@pytest.fixture(scope="module")
+def plain(lines: list[str]) -> list[Event]:
+    """The events that are valid and no heartbeats, each once, in the order of arrival."""
+    return _plain(lines)
+
+
+@pytest.fixture(scope="module")
+def tables(lines: list[str]) -> dict[str, list[Event]]:
+    return oracle.tables(lines)
+
+
+def _plain(lines: list[str]) -> list[Event]:
+    found = []
+    for line in dict.fromkeys(lines):
+        event = _object(line)
+        meta = event.get("meta")
+        if isinstance(meta, dict) and meta.get("domain", "canary") != "canary" and "type" in event:
+            if ISO.fullmatch(meta.get("dt", "")):
+                found.append(event)
+    return found
+
+
+def _object(line: str) -> Event:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _seconds(event: Event) -> float:
+    return datetime.fromisoformat(event["meta"]["dt"]).timestamp()
+
+
+# ------------------------------------------------------------------------------------- determinism
+
+
+def test_the_same_seed_gives_the_same_lines(lines: list[str]) -> None:
+    assert list(generate.lines(events=EVENTS, days=DAYS, seed=1, start=START)) == lines
+
+
+def test_another_seed_gives_other_events() -> None:
+    one = set(generate.lines(events=500, seed=1))
+    assert not one & set(generate.lines(events=500, seed=2)) - {"null", "42", '"reconnect"'}
+
+
+def test_neither_hash_seed_nor_time_zone_shows_and_nothing_heavy_is_imported() -> None:
+    code = (
+        "import hashlib, sys; from producer.generate import lines; import producer.cli\n"
+        "print(hashlib.sha256('\\n'.join(lines(events=3000, days=2)).encode()).hexdigest())\n"
+        "print(sorted({m.partition('.')[0] for m in sys.modules} & {'runner', 'pyspark', 'confluent_kafka'}))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "TZ": zone},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
+    }
+    assert len(outputs) == 1
+    assert outputs.pop().endswith("\n[]\n")
+
+
+@pytest.mark.parametrize(("events", "days"), [(0, 1), (1, 1), (7, 3), (100, 5), (1_234, 2), (5_001, 2)])
+def test_the_number_of_lines_is_exact(events: int, days: int) -> None:
+    by_day = [list(arriving) for _, arriving in generate.by_day(events=events, days=days)]
+    assert sum(map(len, by_day)) == events
+    assert max(map(len, by_day)) - min(map(len, by_day)) <= 1
+
+
+def test_a_day_more_changes_no_earlier_day() -> None:
+    two = list(generate.lines(events=4_000, days=2))
+    assert list(generate.lines(events=6_000, days=3))[:4_000] == two
+
+
+def test_days_and_events_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="days 1 or more"):
+        list(generate.lines(events=10, days=0))
+
+
+# ------------------------------------------------------------------------------------------- files
+
+
+def test_equal_output_is_not_rewritten(tmp_path: Path) -> None:
+    out = tmp_path / "events.ndjson.gz"
+    assert [one.changed for one in generate.write(out=out, events=500)] == [True]
+    os.utime(out, ns=(1_000, 2_000))
+    before = out.stat()
+    assert [one.changed for one in generate.write(out=out, events=500)] == [False]
+    assert (out.stat().st_mtime_ns, out.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_other_output_replaces_the_file_even_at_equal_size(tmp_path: Path) -> None:
+    out = tmp_path / "events.ndjson"
+    generate.write(out=out, events=500)
+    good = out.read_bytes()
+    out.write_bytes(good[:-9] + b"tampered\n")
+    assert [one.changed for one in generate.write(out=out, events=500)] == [True]
+    assert out.read_bytes() == good
+    assert [one.changed for one in generate.write(out=out, events=500, seed=2)] == [True]
+    assert out.read_bytes() != good
+
+
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "events.ndjson.gz"
+    generate.write(out=out, events=100)
+    good = out.read_bytes()
+
+    def failing(**_: Any) -> Iterator[tuple[date, Iterator[str]]]:
+        def arriving() -> Iterator[str]:
+            yield "{}"
+            raise KeyboardInterrupt
+
+        yield START, arriving()
+
+    monkeypatch.setattr(generate, "by_day", failing)
+    with pytest.raises(KeyboardInterrupt):
+        generate.write(out=out, events=100)
+    assert out.read_bytes() == good
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_compressed_bytes_know_no_name_and_no_time(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.ndjson.gz", tmp_path / "deep" / "other.gz"
+    for out in (one, other):
+        generate.write(out=out, events=300)
+    assert one.read_bytes() == other.read_bytes()
+    assert one.read_bytes()[3:8] == b"\0" * 5  # no flags, so no name; no time
+    assert gzip.decompress(one.read_bytes()).decode().split("\n")[:-1] == list(generate.lines(events=300))
+
+
+def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    usual = tmp_path / "usual"
+    usual.touch()
+    generate.write(out=tmp_path / "events.ndjson", events=1)
+    assert (tmp_path / "events.ndjson").stat().st_mode == usual.stat().st_mode
+
+
+def test_many_days_make_one_whole_file_a_day(tmp_path: Path, lines: list[str]) -> None:
+    written = generate.write(out=tmp_path, events=EVENTS, days=DAYS, seed=1, start=START)
+    names = [f"events-2026-10-0{day}.ndjson.gz" for day in (1, 2, 3)]
+    assert [one.path.name for one in written] == names == sorted(path.name for path in tmp_path.iterdir())
+    files = [gzip.decompress(one.path.read_bytes()).decode().split("\n")[:-1] for one in written]
+    assert [line for file in files for line in file] == lines
+    for day, file in enumerate(files):
+        dates = Counter(event["meta"]["dt"][:10] for event in _plain(file))
+        own = f"2026-10-0{day + 1}"
+        late = {own, f"2026-10-0{day}"} if day else {own}
+        # Nothing of a later day, nothing older than the day before, and a few late ones across midnight.
+        assert set(dates) == late
+        assert day == 0 or 3 <= dates[f"2026-10-0{day}"] < 60
+        assert day == 0 or set(file) & set(files[day - 1]), "the server repeats lines of the day before"
+
+
+def test_the_command_writes_says_so_and_refuses_a_file_for_many_days(tmp_path: Path) -> None:
+    run = CliRunner()
+    ask = ["generate", "--events", "200", "--start", "2023-01-24", "--seed", "5", "--out"]
+    first = run.invoke(main, [*ask, str(tmp_path / "days"), "--per-day"])
+    assert first.exit_code == 0
+    assert "events-2023-01-24.ndjson.gz  200 events  written" in first.output
+    assert "unchanged" in run.invoke(main, [*ask, str(tmp_path / "days"), "--per-day"]).output
+    refused = run.invoke(main, [*ask, str(tmp_path / "x.ndjson.gz"), "--days", "2"])
+    assert refused.exit_code == 2
+    assert "one file a day" in refused.output
+    assert run.invoke(main, [*ask, str(tmp_path / "days")]).exit_code == 2
+
+
+# ------------------------------------------------------------------------------------- proportions
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+@pytest.mark.parametrize("start", [START, date(2023, 1, 24)])
+def test_shares_are_those_of_the_captures(seed: int, start: date) -> None:
+    found = _plain(list(generate.lines(events=EVENTS, days=DAYS, seed=seed, start=start)))
+    changes = [event for event in found if event.get("type") in ("edit", "new")]
+    logs = [event for event in found if event.get("type") == "log"]
+
+    def share(of: list[Event], holds: Callable[[Event], object]) -> float:
+        return sum(bool(holds(event)) for event in of) / len(of)
+
+    def user(event: Event) -> str:
+        return str(event.get("user") or "")
+
+    bands = {
+        "edit": (share(found, lambda e: e["type"] == "edit"), 0.52, 0.64),
+        "categorize": (share(found, lambda e: e["type"] == "categorize"), 0.30, 0.40),
+        "log": (share(found, lambda e: e["type"] == "log"), 0.018, 0.05),
+        "new": (share(found, lambda e: e["type"] == "new"), 0.02, 0.045),
+        "outside domain_regions": (
+            share(found, lambda e: e["meta"]["domain"] not in oracle.REGIONS),
+            0.38,
+            0.46,
+        ),
+        "bots": (share(found, lambda e: e.get("bot") is True), 0.35, 0.62),
+        "addresses": (
+            share(found, lambda e: oracle.is_anonymous(user(e)) and user(e)[0] != "~"),
+            0.005,
+            0.08,
+        ),
+        "temporary": (share(found, lambda e: re.match(r"~20\d\d-", user(e))), 0.03, 0.10),
+        "log without id": (share(logs, lambda e: "id" not in e), 0.40, 0.52),
+        "params object": (share(logs, lambda e: isinstance(e.get("log_params"), dict)), 0.7, 0.9),
+        "params array": (share(logs, lambda e: isinstance(e.get("log_params"), list)), 0.08, 0.25),
+        "params string": (share(logs, lambda e: isinstance(e.get("log_params"), str)), 0.005, 0.06),
+        "patrolled": (share(changes, lambda e: "patrolled" in e), 0.6, 0.9),
+        "minor": (share(changes, lambda e: e.get("minor") is True), 0.15, 0.4),
+    }
+    if start.year < 2025:
+        bands["temporary"] = (bands["temporary"][0], 0, 0)
+    assert {name: got for name, (got, low, high) in bands.items() if not low <= got <= high} == {}
+
+
+def test_only_edits_and_new_pages_have_a_length_and_new_ones_no_old_half(plain: list[Event]) -> None:
+    for event in plain:
+        assert ("length" in event) == ("revision" in event) == (event["type"] in ("edit", "new"))
+        if event["type"] == "new":
+            assert "old" not in event["length"] and "old" not in event["revision"]
+
+
+def test_order_is_not_time_order_and_lags_are_those_of_the_captures(plain: list[Event]) -> None:
+    highest, lags = 0.0, []
+    for event in plain:
+        at = _seconds(event)
+        lags.append(max(0.0, highest - at))
+        highest = max(highest, at)
+    lags.sort()
+    live = [lag for lag in lags if lag <= 300]
+    assert 0.45 <= sum(lag > 0 for lag in lags) / len(lags) <= 0.65
+    assert 7 <= live[int(len(live) * 0.99)] <= 11
+    assert 30 < live[-1] <= 64
+    assert 10 <= len(lags) - len(live) <= 60, "a few are late by more than five minutes"
+
+
+def test_repeats_are_whole_runs_of_earlier_lines(lines: list[str]) -> None:
+    last: dict[str, int] = {}
+    repeats = []
+    for position, line in enumerate(lines):
+        if line in last and len(line) > 200:
+            repeats.append((position, last[line]))
+        last[line] = position
+    assert 0.003 < len(repeats) / len(lines) < 0.03
+    assert all(position - before <= 60 for position, before in repeats), "only what was sent just before"
+    together = sum(b[0] - a[0] == b[1] - a[1] == 1 for a, b in pairwise(repeats))
+    assert together > len(repeats) * 0.6
+
+
+def test_today_has_milliseconds_large_ids_and_a_clock_seconds_behind(plain: list[Event]) -> None:
+    assert all(len(event["meta"]["dt"]) == 24 for event in plain)
+    assert len({event["meta"]["dt"][20:23] for event in plain}) > 500
+    assert max(e["id"] for e in plain if isinstance(e.get("id"), int) and e["id"] < 10**15) > 2**31
+    revisions = [e["revision"]["new"] for e in plain if e.get("revision")]
+    assert max(revisions) > 2**31
+    behind = Counter(int(_seconds(e)) - e["timestamp"] for e in plain if isinstance(e["timestamp"], int))
+    assert {gap for gap in behind if gap < 100} == {0, 1, 2, 3, 4, 5}
+    years = {gap for gap in behind if gap > 100}
+    assert years and min(years) > 10 * 365 * 86_400
+    assert sum(behind[gap] for gap in years) < 30
+
+
+def test_before_2025_events_have_seconds_and_small_ids() -> None:
+    found = _plain(list(generate.lines(events=5_000, start=date(2023, 1, 24))))
+    assert {len(event["meta"]["dt"]) for event in found} == {20}
+    assert max(e["id"] for e in found if isinstance(e.get("id"), int) and e["id"] < 10**15) < 2**31
+    assert not any("title_url" in event or "notify_url" in event for event in found)
+
+
+# --------------------------------------------------------------------------------------- oddities
+
+_LOG = "log_params"
+ODD: dict[str, Callable[[str, Event], object]] = {
+    "heartbeat with fields": lambda line, e: _meta(e).get("domain") == "canary" and "title" in e,
+    "heartbeat with a domain only": lambda line, e: _meta(e).get("domain") == "canary" and len(e) == 2,
+    "heartbeat with nothing": lambda line, e: sorted(e) == ["$schema", "meta"] and len(e["meta"]) == 2,
+    "type 142 as text": lambda line, e: e.get("type") == "142",
+    "type 142 as a number": lambda line, e: e.get("type") == 142,
+    "type external": lambda line, e: e.get("type") == "external",
+    "user redacted": lambda line, e: "title" in e and "user" not in e,
+    "user null": lambda line, e: e.get("user", "") is None,
+    "user empty": lambda line, e: e.get("user") == "",
+    "user of control characters": lambda line, e: _text(e, "user") and not oracle.normalize(e["user"]),
+    "user padded": lambda line, e: _text(e, "user").strip() != _text(e, "user"),
+    "IPv4": lambda line, e: re.fullmatch(r"[\d.]+", _text(e, "user")),
+    "IPv6": lambda line, e: _text(e, "user").startswith("2001:DB8:"),
+    "temporary account": lambda line, e: re.fullmatch(r"~2026-\d{5}-\d\d", _text(e, "user")),
+    "id null": lambda line, e: e.get("id", 0) is None,
+    "id above 2^31": lambda line, e: isinstance(e.get("id"), int) and 2**31 < e["id"] < 2**63,
+    "id above 2^63": lambda line, e: isinstance(e.get("id"), int) and e["id"] >= 2**63,
+    "id with a fraction": lambda line, e: isinstance(e.get("id"), float),
+    "old length null": lambda line, e: _part(e, "length").get("old", 0) is None,
+    "lengths as words": lambda line, e: _part(e, "length").get("new") == "big",
+    "lengths as digits": lambda line, e: (
+        str(_part(e, "length").get("new", 0)) == _part(e, "length").get("new")
+    ),
+    "length as a list": lambda line, e: isinstance(e.get("length"), list),
+    "length null": lambda line, e: e.get("length", 0) is None,
+    "page emptied or shrunk a lot": lambda line, e: _delta(e) < -5_000,
+    "page grown a lot": lambda line, e: _delta(e) > 50_000,
+    "bot absent": lambda line, e: "title" in e and "bot" not in e,
+    "bot as a word": lambda line, e: e.get("bot") == "maybe",
+    "bot as text": lambda line, e: e.get("bot") == "true",
+    "namespace as a word": lambda line, e: e.get("namespace") == "Talk",
+    "timestamp as a word": lambda line, e: e.get("timestamp") == "yesterday",
+    "title as a number": lambda line, e: isinstance(e.get("title"), int),
+    "comment as an object": lambda line, e: isinstance(e.get("comment"), dict),
+    "params empty array": lambda line, e: e.get(_LOG) == [],
+    "params mixed array": lambda line, e: isinstance(e.get(_LOG), list) and len(set(map(type, e[_LOG]))) > 1,
+    "params string": lambda line, e: isinstance(e.get(_LOG), str),
+    "params null": lambda line, e: e.get(_LOG, 0) is None,
+    "params with numbers as written": lambda line, e: (
+        '"count":1.50,"big":12345678901234567890,"exp":1E5' in line
+    ),
+    "params with escapes": lambda line, e: r"\u00e9\/é" in line,
+    "unknown field": lambda line, e: "newfield" in e,
+    "no event id": lambda line, e: "title" in e and "dt" in _meta(e) and "id" not in _meta(e),
+    "dt with an offset": lambda line, e: _dt(e).endswith("+00:00"),
+    "dt in another zone": lambda line, e: _dt(e).endswith("+0530"),
+    "dt without a zone": lambda line, e: re.fullmatch(r"[\d-]+ [\d:]+\.\d{3}", _dt(e)),
+    "dt with microseconds": lambda line, e: re.search(r"\.\d{6}Z", _dt(e)),
+    "dt without seconds": lambda line, e: re.fullmatch(r"[\d-]+T\d\d:\d\dZ", _dt(e)),
+    "{{ in a title": lambda line, e: "{{" in _text(e, "title"),
+    "{{ in a comment": lambda line, e: "{{" in _text(e, "comment"),
+    "</script> in a title": lambda line, e: "</script>" in _text(e, "title"),
+    "</script> in a comment": lambda line, e: "</script>" in _text(e, "comment"),
+    "quotes in a title": lambda line, e: {'"', "'", "\\"} <= set(_text(e, "title")),
+    "quotes in a user": lambda line, e: "'" in _text(e, "user"),
+    "newline in a comment": lambda line, e: "\n" in _text(e, "comment"),
+    "U+2028 as it is": lambda line, e: "\u2028" in line,
+    "right to left": lambda line, e: re.search("[\u0590-\u06ff]", _text(e, "title")),
+    "direction marks": lambda line, e: "\u200f" in _text(e, "title") and "\u202e" not in line,
+    "4 bytes in a title": lambda line, e: re.search("[\U00010000-\U0010ffff]", _text(e, "title")),
+    "4 bytes in a comment": lambda line, e: re.search("[\U00010000-\U0010ffff]", _text(e, "comment")),
+    "all beyond ASCII escaped": lambda line, e: line.isascii() and not str(e).isascii(),
+    "truncated": lambda line, e: line.startswith('{"$schema"') and not e and not line.endswith("}"),
+    "dt missing": lambda line, e: "title" in e and "dt" not in _meta(e) and "domain" in _meta(e),
+    "dt unreadable": lambda line, e: _dt(e) == "yesterday at noon",
+    "type missing": lambda line, e: "title" in e and "type" not in e,
+    "domain missing": lambda line, e: "type" in e and "dt" in _meta(e) and "domain" not in _meta(e),
+    "meta no object": lambda line, e: isinstance(e.get("meta"), str),
+    "an array": lambda line, e: line.startswith("["),
+    "a bare value": lambda line, e: line in ("null", "42", '"reconnect"', "<html>503</html>"),
+    "single quotes": lambda line, e: line.startswith("{'"),
+    "NaN": lambda line, e: line.endswith(":NaN}"),
+    "garbage behind": lambda line, e: line.endswith("}}") and not e,
+    "raw control character": lambda line, e: "\t" in line,
+}
+
+
+def _meta(event: Event) -> Event:
+    return _part(event, "meta")
+
+
+def _part(event: Event, name: str) -> Event:
+    value = event.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(event: Event, name: str) -> str:
+    value = event.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _dt(event: Event) -> str:
+    return _text(_meta(event), "dt")
+
+
+def _delta(event: Event) -> int:
+    length = _part(event, "length")
+    halves = length.get("new"), length.get("old")
+    return halves[0] - halves[1] if isinstance(halves[0], int) and isinstance(halves[1], int) else 0
+
+
+@pytest.fixture(scope="module")
+def decoded(lines: list[str]) -> list[tuple[str, Event]]:
+    return [(line, _object(line)) for line in lines]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_sample_holds(name: str, decoded: list[tuple[str, Event]]) -> None:
+    count = sum(bool(ODD[name](line, event)) for line, event in decoded)
+    assert count > 0
+    if name in ("truncated", "dt missing", "type missing", "domain missing", "an array"):
+        assert count < 20, "a few, not a flood"
+
+
+def test_no_line_holds_a_line_break(lines: list[str]) -> None:
+    assert not [line for line in lines if "\n" in line or "\r" in line]
+
+
+def test_one_key_delivered_broken_comes_again_whole_and_one_comes_again_changed(lines: list[str]) -> None:
+    deliveries: dict[str, list[Event]] = {}
+    for line in dict.fromkeys(lines):
+        event = _object(line)
+        if "id" in _meta(event):
+            deliveries.setdefault(event["meta"]["id"], []).append(event)
+    again = [both for both in deliveries.values() if len(both) > 1]
+    assert any("type" not in first and "type" in second for first, second in again)
+    assert any(second["comment"] == "second delivery" != first["comment"] for first, second in again)
+
+
+def test_every_oddity_sends_what_it_costs_and_has_one_name() -> None:
+    assert len({oddity.name for oddity in ODDITIES}) == len(ODDITIES)
+    line = next(line for line in generate.lines(events=500) if '"type":"edit"' in line)
+    for oddity in ODDITIES:
+        assert len(oddity.lines(line, random.Random(1))) == oddity.cost, oddity.name
+
+
+# ---------------------------------------------------------------------------------- what gold shows
+
+
+def test_every_day_has_users_of_every_risk_level(tables: dict[str, list[Event]]) -> None:
+    for day in ("2026-10-01", "2026-10-02", "2026-10-03"):
+        levels = Counter(row["risk_level"] for row in tables["risk_scores"] if row["stat_date"] == day)
+        assert levels["HIGH"] >= 2 and levels["MEDIUM"] >= 2 and levels["LOW"] > 100
+    scores = {row["risk_score"] for row in tables["risk_scores"]}
+    assert {0, 20, 30, 40, 50, 80, 100} <= scores
+
+
+def test_pages_rise_fall_appear_and_stay(tables: dict[str, list[Event]]) -> None:
+    pages = [
+        r for r in tables["entity_trends"] if r["entity_type"] == "page" and r["stat_date"] != "2026-10-01"
+    ]
+    busy = Counter(row["trend"] for row in pages if max(row["events"], row["prior_events"]) >= 10)
+    assert min(busy[kind] for kind in ("rising", "falling", "new", "steady")) >= 2
+    domains = {
+        r["trend"] for r in tables["entity_trends"] if r["entity_type"] == "domain" and r["events"] > 50
+    }
+    assert {"rising", "falling", "steady"} <= domains
+
+
+def test_hours_have_a_cycle_and_few_pages_and_users_have_many_events(
+    tables: dict[str, list[Event]], plain: list[Event]
+) -> None:
+    hours: Counter[int] = Counter()
+    for row in tables["hourly_stats"]:
+        hours[row["stat_hour"]] += row["total_events"]
+    assert len(hours) == 24
+    assert hours[15] > 2 * hours[3]
+    for name in ("user", "title"):
+        counts = Counter(str(event.get(name)) for event in plain).most_common()
+        top = sum(count for _, count in counts[: len(counts) // 20])
+        assert top > 0.2 * len(plain) and len(counts) > 1_000, name
+
+
+def test_nothing_happens_outside_the_days_asked_for(tables: dict[str, list[Event]]) -> None:
+    days = {row["event_date"] for row in tables["silver"]}
+    assert days == {"2026-10-01", "2026-10-02", "2026-10-03"}
