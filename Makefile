@@ -58,7 +58,7 @@ run: setup ## Events, bronze, silver, gold, and what the tables tell
 
 .PHONY: summary
 summary: setup ## What the gold tables tell: busiest wikis, trending pages, contributors, risks
-	@$(PYTHON) -m producer.summary
+	@test ! -f producer/summary.py || $(PYTHON) -m producer.summary
 
 .PHONY: test
 test: setup lint ## Everything that must hold: lint, the fast tests, the tests on Spark

@@ -1,7 +1,7 @@
 """The lines of one day in the order of their arrival: plan and chance go in, text comes out.
 
-Events are written in bursts and stamped with the moment they happened, up to a minute before they arrive;
-the last lines stay in a ring, for the server to repeat after a reconnect.
+Events come in bursts, each stamped with the moment it happened, seconds and for a few hours ago; the last
+lines stay in a ring, for the server to repeat after a reconnect.
 """
 
 from __future__ import annotations
@@ -53,18 +53,19 @@ class Day:
     def lines(self) -> Iterator[str]:
         """Exactly as many lines as the day was given."""
         ring = self._ring
-        if not self._first and self._count > 1_000:
-            self._planned[0].append(Reconnect(12))  # taken from the end: repeats the day before, across files
+        # The end of the day before comes again, so that repeats cross the border of two files.
+        reconnects = not self._first and self._count > 1_000
+        if reconnects:
+            self._planned[0].append(Reconnect(12))  # planned things are taken from the end
         for hour, quota in enumerate(self._quotas):
-            for line in self._hour(hour, quota):
+            for line in self._hour(hour, quota, planned_first=reconnects and hour == 0):
                 ring.append(line)
                 yield line
 
-    def _hour(self, hour: int, quota: int) -> Iterator[str]:
+    def _hour(self, hour: int, quota: int, *, planned_first: bool) -> Iterator[str]:
         wikis = world.wikis_at(hour, self._campaign)
         planned = self._planned[hour]
         reserved = sum(thing.cost for thing in planned)
-        opening = bool(planned) and isinstance(planned[-1], Reconnect) and hour == 0
         left, burst = quota, 0
         while left > 0:
             if burst <= 0:
@@ -72,8 +73,8 @@ class Day:
                 at = hour * _HOUR + int(_HOUR * (quota - left + self._random() * burst / 2) / quota)
                 self._slot = max(self._slot, min(at, (hour + 1) * _HOUR - 1))
             self._slot = min(self._slot + int(self._random() * 60), _DAY - 1)
-            if reserved and (opening or self._random() * left < reserved):
-                thing, opening = planned.pop(), False
+            if reserved and (planned_first or self._random() * left < reserved):
+                thing, planned_first = planned.pop(), False
                 lines = self._do(thing, wikis)
                 reserved -= thing.cost
             else:

@@ -38,8 +38,13 @@ def _target(model: Model, statement: Statement, at: At) -> Iterator[Fault]:
             "write MERGE INTO {{ target }}",
         )
     if statement.target_alias.lower() == statement.source_alias.lower():
-        yield Fault("same-alias", at(statement.on.line, statement.on.col), f"both sides are named '{statement.source_alias}'",
-                    fix="write MERGE INTO {{ target }} AS t USING (…) AS s")  # fmt: skip
+        yield Fault(
+            "same-alias",
+            at(statement.on.line, statement.on.col),
+            f"both sides are named '{statement.source_alias}'",
+            "then ON compares a row with itself",
+            "write MERGE INTO {{ target }} AS t USING (…) AS s",
+        )
 
 
 def _on(model: Model, statement: Statement, at: At) -> Iterator[Fault]:
@@ -51,7 +56,7 @@ def _on(model: Model, statement: Statement, at: At) -> Iterator[Fault]:
             "on-not-key",
             place,
             f"ON {_short(statement.on.text)} is more than equalities of key columns",
-            "which row a source row meets is decided by the key alone; the engine adds partition predicates itself",
+            "which row a source row meets is the key's to say; the engine adds partition predicates itself",
             f"write ON {wanted}; move conditions into the query",
         )
         return
@@ -60,7 +65,8 @@ def _on(model: Model, statement: Statement, at: At) -> Iterator[Fault]:
     extra = [c for c in found if c not in key]
     if missing or extra:
         what = " and ".join(
-            ([f"lacks {', '.join(missing)}"] if missing else []) + ([f"has {', '.join(extra)}"] if extra else [])
+            ([f"lacks {', '.join(missing)}"] if missing else [])
+            + ([f"has {', '.join(extra)}"] if extra else [])
         )
         yield Fault(
             "on-not-key",
@@ -88,7 +94,7 @@ def _clause(model: Model, statement: Statement, clause: Clause, at: At) -> Itera
         yield Fault(
             "clause-not-exact",
             at(clause.action.line, clause.action.col),
-            f"{_short(action)} is not {accepted}",
+            f"{_short(clause.action.text)} is not {accepted}",
             "then a row would depend on what stood in the table before, and a rebuild would give another",
             f"compute the columns in the query and write THEN {accepted}; or {_HISTORY}",
         )
@@ -97,7 +103,7 @@ def _clause(model: Model, statement: Statement, clause: Clause, at: At) -> Itera
     columns, t, s = model.target.column_names, statement.target_alias, statement.source_alias
     guard = changed_sql(columns, model.target.key, t, s)
     if clause.kind is ClauseKind.NOT_MATCHED or normal_words(clause.condition.text) != normal_words(guard):
-        allowed = "no condition" if clause.kind is ClauseKind.NOT_MATCHED else f"{{{{ changed('{t}', '{s}') }}}}"
+        allowed = "no condition" if clause.kind is ClauseKind.NOT_MATCHED else _guard(statement)
         yield Fault(
             "clause-not-exact",
             at(clause.condition.line, clause.condition.col),
@@ -114,18 +120,30 @@ def _set_of_clauses(model: Model, statement: Statement, at: At) -> Iterator[Faul
     for kind in (ClauseKind.MATCHED, ClauseKind.NOT_MATCHED):
         if kinds.count(kind) > 1:
             again = [c for c in statement.clauses if c.kind is kind][1].text
-            yield Fault("two-clauses", at(again.line, again.col), f"there are two clauses {kind}", "the first one decides",
-                        "keep one of them")  # fmt: skip
+            yield Fault(
+                "two-clauses",
+                at(again.line, again.col),
+                f"there are two clauses {kind}",
+                "the first one decides",
+                "keep one of them",
+            )
     if ClauseKind.NOT_MATCHED not in kinds:
-        yield Fault("no-insert", place, "no clause inserts new rows", "the table would stay empty",
-                    f"add WHEN NOT MATCHED THEN {INSERT_ALL}")  # fmt: skip
-    if ClauseKind.MATCHED not in kinds and any(isinstance(s.origin, TableInput) for s in model.sources if s is model.incremental):
+        yield Fault(
+            "no-insert",
+            place,
+            "no clause inserts new rows",
+            "the table would stay empty",
+            f"add WHEN NOT MATCHED THEN {INSERT_ALL}",
+        )
+    if ClauseKind.MATCHED not in kinds and any(
+        isinstance(s.origin, TableInput) for s in model.sources if s is model.incremental
+    ):
         yield Fault(
             "insert-only",
             place,
             "no clause updates rows that are there",
             "a changed source row would never reach the table; first wins is for files and streams",
-            f"add WHEN MATCHED AND {{{{ changed('{statement.target_alias}', '{statement.source_alias}') }}}} THEN {UPDATE_ALL}",
+            f"add WHEN MATCHED AND {_guard(statement)} THEN {UPDATE_ALL}",
         )
     maps = [c for c in model.target.columns if "map<" in c.type]
     if ClauseKind.MATCHED in kinds:
@@ -139,8 +157,10 @@ def _set_of_clauses(model: Model, statement: Statement, at: At) -> Iterator[Faul
             )
 
 
+def _guard(statement: Statement) -> str:
+    return f"{{{{ changed('{statement.target_alias}', '{statement.source_alias}') }}}}"
+
+
 def _short(text: str) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= 60 else flat[:57] + "…"
-
-

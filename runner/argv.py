@@ -1,4 +1,4 @@
-"""The habits of the command line that click does not have: ``run`` by default, lists after ``-s``, our messages."""
+"""What click does not do by itself: ``run`` as the default verb, lists after ``-s``, messages of our kind."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ _SELECT = ("-s", "--select")
 
 
 class Verbs(click.Group):
-    """``runner --pipeline silver`` is ``runner run --pipeline silver``; an unknown verb names the near one."""
+    """``runner -p silver`` is ``runner run -p silver``; who writes an unknown verb is told the near one."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands:
             raise fail(
                 "unknown-verb",
@@ -36,7 +38,9 @@ class Verb(click.Command):
     """A verb; ``-s a b`` is ``-s a -s b``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _spread(args) if any(p.name == "select" for p in self.params) else args)
+        return super().parse_args(
+            ctx, _spread(args) if any(p.name == "select" for p in self.params) else args
+        )
 
 
 def _spread(args: Sequence[str]) -> list[str]:
@@ -58,20 +62,38 @@ def usage_error(error: click.UsageError) -> ProjectError:
     see = f"see `{verb} --help`"
     match error:
         case click.NoSuchOption():
-            known = [name for p in error.ctx.command.params for name in (*p.opts, *p.secondary_opts)] if error.ctx else []
+            known = (
+                [name for p in error.ctx.command.params for name in (*p.opts, *p.secondary_opts)]
+                if error.ctx
+                else []
+            )
             name = error.option_name
-            return fail("unknown-option", None, f"`{verb}` has no option '{name}'", fix=_only_near(name, known) or see)
+            return fail(
+                "unknown-option",
+                None,
+                f"`{verb}` has no option '{name}'",
+                why=f"options are {', '.join(sorted(n for n in known if n.startswith('--')))}",
+                fix=_only_near(name, known) or see,
+            )
         case click.MissingParameter():
             shown = error.param.human_readable_name.upper() if error.param else ""
-            return fail("missing-argument", None, f"`{verb}` wants {shown}", fix=f"{verb} {shown}; {see}")
+            return fail(
+                "missing-argument",
+                None,
+                f"`{verb}` wants {shown}",
+                why="it has no default",
+                fix=f"write `{verb} {shown}`",
+            )
         case click.BadParameter():
             shown = error.param.opts[-1] if error.param else verb
-            return fail("bad-argument", None, f"{shown}: {_sentence(error.message)}", fix=see)
+            return fail(
+                "bad-argument", None, f"{shown}: {_said(error.message)}", why=_wanted(error.param), fix=see
+            )
     text = _sentence(error.format_message())
     fix = see
     if "unexpected extra argument" in text:
         fix = f"the verb comes first (`runner ls --target local`), names of models after -s; {see}"
-    return fail("bad-arguments", None, f"`{verb}`: {text}", fix=fix)
+    return fail("bad-arguments", None, f"`{verb}`: {text}", why="it cannot be told what is meant", fix=fix)
 
 
 def variables(texts: Sequence[str]) -> dict[str, Any]:
@@ -85,8 +107,15 @@ def variables(texts: Sequence[str]) -> dict[str, Any]:
         try:
             node = parse_text(text, "--vars", faults)
             if not isinstance(node, Entries):
-                faults.append(Fault("bad-vars", None, f"--vars: '{text}' is not a mapping",
-                                    "variables have names and values", "write --vars 'name: value' (a blank after the colon)"))  # fmt: skip
+                faults.append(
+                    Fault(
+                        "bad-vars",
+                        None,
+                        f"--vars: '{text}' is not a mapping",
+                        "variables have names and values",
+                        "write --vars 'name: value' (a blank after the colon)",
+                    )
+                )
                 continue
             found |= {key.text: free_value(value) for key, value in node.entries}
         except Unreadable as error:
@@ -106,6 +135,21 @@ def names(texts: Sequence[str]) -> tuple[str, ...]:
 def _only_near(word: str, known: Any) -> str:
     hint = did_you_mean(word, known)
     return hint if hint.startswith("did") else ""
+
+
+def _said(message: str) -> str:
+    return _sentence(message).replace("integer range", "whole number").replace("float range", "number")
+
+
+def _wanted(param: click.Parameter | None) -> str:
+    match param.type if param else None:
+        case click.Choice(choices=choices):
+            return f"it is to be one of {', '.join(map(str, choices))}"
+        case click.IntRange(min=least):
+            return f"it is to be a whole number, {least} or more"
+        case click.FloatRange(min=least):
+            return f"it is to be a number, {least} or more"
+    return "it is to be a value that the option takes"
 
 
 def _sentence(text: str) -> str:

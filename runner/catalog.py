@@ -97,8 +97,9 @@ class LocalCatalog:
     def _select(self, sql: str, parameters: tuple[str, ...]) -> list[tuple[str, ...]]:
         if not self.database.exists():
             return []
-        # Read-only: looking must never create a database or wait for a writer's journal.
-        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=60)
+        # Never creates a database. Not `mode=ro`: after a writer was killed in the middle of a commit, only
+        # a connection that may write can undo the half of it, and every other one is refused.
+        connection = sqlite3.connect(f"{self.database.absolute().as_uri()}?mode=rw", uri=True, timeout=60)
         try:
             return connection.execute(sql, parameters).fetchall()
         except sqlite3.OperationalError as error:

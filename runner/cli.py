@@ -58,26 +58,44 @@ class Place:
 def project_options(command: F) -> F:
     """``--target``, ``--lake`` and ``--vars``, as one :class:`Place`."""
     for option in (
-        click.option("--vars", "vars", multiple=True, metavar="YAML", help="Variables: 'name: value'. Repeatable."),
-        click.option("--lake", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-                     help="The lake's folder, in place of the profile's warehouse."),
+        click.option(
+            "--vars", "vars", multiple=True, metavar="YAML", help="Variables: 'name: value'. Repeatable."
+        ),
+        click.option(
+            "--lake",
+            type=click.Path(file_okay=False, path_type=Path),
+            metavar="DIR",
+            help="The lake's folder, in place of the profile's warehouse.",
+        ),
         click.option("--target", metavar="NAME", help="The target of profiles.yml."),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 
 
 def selection_options(command: F) -> F:
     """``--pipeline`` and ``--select``."""
-    command = click.option("-s", "--select", multiple=True, metavar="NAME…",
-                           help="Models: name, pipeline.name or table; +a with what it reads, a+ with its readers.")(command)  # fmt: skip
-    return click.option("-p", "--pipeline", metavar="NAME", help="One pipeline; all of them without.")(command)
+    command = click.option(
+        "-s",
+        "--select",
+        multiple=True,
+        metavar="NAME…",
+        help="Models: name, pipeline.name or table; +a with what it reads, a+ with its readers.",
+    )(command)
+    return click.option("-p", "--pipeline", metavar="NAME", help="One pipeline; all of them without.")(
+        command
+    )
 
 
 def output_options(command: F) -> F:
     """``--quiet`` and ``--log-format``."""
-    command = click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
-                           help="json: one object a line.")(command)  # fmt: skip
+    command = click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="json: one object a line.",
+    )(command)
     return click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")(command)
 
 
@@ -95,17 +113,38 @@ def cli(ctx: click.Context) -> None:
 @selection_options
 @project_options
 @click.option("-x", "--fail-fast", is_flag=True, help="Stop at the first model that fails.")
-@click.option("--lock-timeout", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="SECONDS",
-              help="How long to wait for another writer.")  # fmt: skip
-@click.option("--full-refresh", is_flag=True, help="Rebuild from all rows; readers see only true differences.")
-@click.option("--allow-deletes", is_flag=True, help="Publish although more rows leave than max_deleted allows.")
+@click.option(
+    "--lock-timeout",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another writer.",
+)
+@click.option(
+    "--full-refresh", is_flag=True, help="Rebuild from all rows; readers see only true differences."
+)
+@click.option(
+    "--allow-deletes", is_flag=True, help="Publish although more rows leave than max_deleted allows."
+)
 @output_options
 @click.pass_obj
 def run(
-    console: Console, /, *, pipeline: str | None, select: Sequence[str], target: str | None, lake: Path | None,
-    vars: Sequence[str], fail_fast: bool, lock_timeout: float, full_refresh: bool, allow_deletes: bool,
-    quiet: bool, log_format: str,
-) -> int:  # fmt: skip
+    console: Console,
+    /,
+    *,
+    pipeline: str | None,
+    select: Sequence[str],
+    target: str | None,
+    lake: Path | None,
+    vars: Sequence[str],
+    fail_fast: bool,
+    lock_timeout: float,
+    full_refresh: bool,
+    allow_deletes: bool,
+    quiet: bool,
+    log_format: str,
+) -> int:
     """Bring tables up to date: only what is new is read, and only what passed its checks is published."""
     from runner.run import RunOptions
     from runner.run import run as run_models
@@ -127,9 +166,17 @@ def run(
 @output_options
 @click.pass_obj
 def compile(
-    console: Console, /, *, pipeline: str | None, select: Sequence[str], target: str | None, lake: Path | None,
-    vars: Sequence[str], quiet: bool, log_format: str,
-) -> int:  # fmt: skip
+    console: Console,
+    /,
+    *,
+    pipeline: str | None,
+    select: Sequence[str],
+    target: str | None,
+    lake: Path | None,
+    vars: Sequence[str],
+    quiet: bool,
+    log_format: str,
+) -> int:
     """Write the SQL of models, with Jinja filled in, to target/compiled/."""
     console.quiet, console.as_json = quiet, log_format == "json"
     project, models, compiled = _compiled(console, Place(target, lake, vars), pipeline, select)
@@ -147,9 +194,17 @@ def compile(
 @output_options
 @click.pass_obj
 def lint(
-    console: Console, /, *, pipeline: str | None, select: Sequence[str], target: str | None, lake: Path | None,
-    vars: Sequence[str], quiet: bool, log_format: str,
-) -> int:  # fmt: skip
+    console: Console,
+    /,
+    *,
+    pipeline: str | None,
+    select: Sequence[str],
+    target: str | None,
+    lake: Path | None,
+    vars: Sequence[str],
+    quiet: bool,
+    log_format: str,
+) -> int:
     """Check specs and SQL without Spark; exit 2 when anything is wrong."""
     console.quiet, console.as_json = quiet, log_format == "json"
     _, models, _ = _compiled(console, Place(target, lake, vars), pipeline, select)
@@ -160,13 +215,25 @@ def lint(
 @cli.command(cls=Verb)
 @selection_options
 @project_options
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
-              help="json: one object a line.")  # fmt: skip
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: one object a line.",
+)
 @click.pass_obj
 def ls(
-    console: Console, /, *, pipeline: str | None, select: Sequence[str], target: str | None, lake: Path | None,
-    vars: Sequence[str], output: str,
-) -> int:  # fmt: skip
+    console: Console,
+    /,
+    *,
+    pipeline: str | None,
+    select: Sequence[str],
+    target: str | None,
+    lake: Path | None,
+    vars: Sequence[str],
+    output: str,
+) -> int:
     """List models in the order in which they run."""
     import json
 
@@ -182,19 +249,36 @@ def ls(
 @click.argument("table")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows.  [default: 20]")
 @click.option("--all", "everything", is_flag=True, help="All rows.")
-@click.option("--format", "format", type=click.Choice(["table", "csv", "ndjson"]), default="table", show_default=True)
+@click.option(
+    "--format", "format", type=click.Choice(["table", "csv", "ndjson"]), default="table", show_default=True
+)
 @click.option("--at", metavar="SNAPSHOT", help="The id of an older snapshot.")
 @project_options
 @click.pass_obj
 def show(
-    console: Console, /, *, table: str, limit: int | None, everything: bool, format: str, at: str | None,
-    target: str | None, lake: Path | None, vars: Sequence[str],
-) -> int:  # fmt: skip
+    console: Console,
+    /,
+    *,
+    table: str,
+    limit: int | None,
+    everything: bool,
+    format: str,
+    at: str | None,
+    target: str | None,
+    lake: Path | None,
+    vars: Sequence[str],
+) -> int:
     """Print a table of the lake: namespace.table."""
     from runner.show import show as show_table
 
     if everything and limit is not None:
-        raise fail("bad-arguments", None, "--limit and --all exclude each other", fix="keep one of them")
+        raise fail(
+            "bad-arguments",
+            None,
+            "--limit and --all exclude each other",
+            why="one asks for some rows, the other for all",
+            fix="keep one of them",
+        )
     loaded = Place(target, lake, vars).read(console)
     # Rows can be looked at while a pipeline is being written; where the lake is has to be known.
     about_lake = [f for f in loaded.faults if f.place is None or f.place.file == "profiles.yml"]
@@ -259,9 +343,11 @@ def invoke(argv: Sequence[str]) -> int:
         # The reader of our output has seen enough. Python would complain when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except Exception as error:
-        console.complain(f"{type(error).__name__}: {error}\n  why: this is a bug of the runner\n"
-                         f"  fix: report it with {_keep_traceback(console.root)}")  # fmt: skip
+    except Exception as error:  # noqa: BLE001 – the last resort: what nobody foresaw is kept, and said to be a bug
+        console.complain(
+            f"{type(error).__name__}: {error}\n  why: this is a bug of the runner\n"
+            f"  fix: report it with {_keep_traceback(console.root)}"
+        )
         return BUG
     finally:
         console.close()

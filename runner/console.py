@@ -21,7 +21,15 @@ from runner.errors import Busy, Fault, GateClosed, Place, ProjectError, RunFaile
 if TYPE_CHECKING:
     from runner.run import Event
 
-_COLOURS = {"ok": "32", "failed": "31", "gated": "31", "busy": "33", "skipped": "33", "nothing": "2", "info": "2"}
+_COLOURS = {
+    "ok": "32",
+    "failed": "31",
+    "gated": "31",
+    "busy": "33",
+    "skipped": "33",
+    "nothing": "2",
+    "info": "2",
+}
 _NARROW, _WIDE = 80, 100
 
 
@@ -129,8 +137,14 @@ def progress_line(event: Event, *, width: int, colour: bool = False) -> str:
 
 def summary_line(counts: dict[str, int], seconds: float) -> str:
     """``3 published, 2 with nothing new, 1 failed in 12.3s``."""
-    words = {"ok": "published", "nothing": "with nothing new", "gated": "gated", "failed": "failed",
-             "skipped": "skipped", "busy": "busy"}  # fmt: skip
+    words = {
+        "ok": "published",
+        "nothing": "with nothing new",
+        "gated": "gated",
+        "failed": "failed",
+        "skipped": "skipped",
+        "busy": "busy",
+    }
     parts = [f"{counts[kind]} {word}" for kind, word in words.items() if counts.get(kind)]
     return f"{', '.join(parts) or 'nothing to run'} in {seconds:.1f}s"
 

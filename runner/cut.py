@@ -6,19 +6,21 @@ is not one MERGE. Regular expressions never look at SQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from sqlglot import exp, parse_one
-from sqlglot.errors import SqlglotError
 from sqlglot import Token, TokenType
+from sqlglot.errors import SqlglotError
 
 from runner.errors import Fault, Place, ProjectError
-from runner.merge import INSERT_ALL, UPDATE_ALL, Clause, ClauseKind, Part, Statement
+from runner.merge import INSERT_ALL, UPDATE_ALL, Clause, ClauseKind, Part, Statement, key_pairs, select_all
 from runner.tokens import Unfinished, line_col, tokens_of
 
 At = Callable[[int, int], Place]
 
-_SHAPE = "MERGE INTO {{ target }} AS t USING (SELECT …) AS s ON t.key = s.key WHEN MATCHED … WHEN NOT MATCHED …"
+_SHAPE = (
+    "MERGE INTO {{ target }} AS t USING (SELECT …) AS s ON t.key = s.key WHEN MATCHED … WHEN NOT MATCHED …"
+)
+_GRAMMAR = "the parts of a MERGE are INTO, USING, ON and WHEN … THEN, in this order"
 _OPEN = {TokenType.L_PAREN: TokenType.R_PAREN, TokenType.L_BRACKET: TokenType.R_BRACKET}
 _CLOSE = {close: open_ for open_, close in _OPEN.items()}
 
@@ -28,11 +30,29 @@ def cut(text: str, at: At) -> Statement:
     try:
         tokens = tokens_of(text)
     except Unfinished as error:
-        raise ProjectError((Fault(
-            "unfinished-sql", at(*line_col(text, error.start)), f"{error.what} that begins here does not end",
-            "everything after it is swallowed", f"close it with {error.closer}"),)) from None  # fmt: skip
+        raise ProjectError(
+            (
+                Fault(
+                    "unfinished-sql",
+                    at(*line_col(text, error.start)),
+                    f"{error.what} that begins here does not end",
+                    "everything after it is swallowed",
+                    f"close it with {error.closer}",
+                ),
+            )
+        ) from None
     except SqlglotError as error:
-        raise ProjectError((Fault("sql-syntax", at(1, 1), f"this is not Spark SQL: {error}"),)) from None
+        raise ProjectError(
+            (
+                Fault(
+                    "sql-syntax",
+                    at(1, 1),
+                    "Spark's tokenizer cannot read this text",
+                    str(error),
+                    "remove what is no SQL",
+                ),
+            )
+        ) from None
     return _Cutter(text, tokens, at).statement()
 
 
@@ -46,10 +66,21 @@ class _Cutter:
 
     def statement(self) -> Statement:
         if not self.tokens:
-            raise ProjectError((Fault("empty-sql", self.at(1, 1), "the file holds no statement", fix=f"write {_SHAPE}"),))
+            raise ProjectError(
+                (
+                    Fault(
+                        "empty-sql",
+                        self.at(1, 1),
+                        "the file holds no statement",
+                        "a model maintains its table by one MERGE",
+                        f"write {_SHAPE}",
+                    ),
+                )
+            )
+        self._begins_with_merge()
         self._one_statement()
         self._match_brackets()
-        self._begins_with_merge()
+        self._into()
         target, target_alias = self._target()
         using, source_alias = self._using()
         starts = self._clause_starts()
@@ -57,9 +88,14 @@ class _Cutter:
         ends = [*starts[1:], len(self.tokens)] if starts else []
         clauses = tuple(self._clause(start, end) for start, end in zip(starts, ends, strict=True))
         if not clauses:
-            raise self._fault("no-clause", self.tokens[-1], "the MERGE has no WHEN clause", "it would do nothing",
-                              f"add WHEN NOT MATCHED THEN {INSERT_ALL}")  # fmt: skip
-        pairs = _key_pairs(on.text, target_alias, source_alias)
+            raise self._fault(
+                "no-clause",
+                self.tokens[-1],
+                "the MERGE has no WHEN clause",
+                "it would do nothing",
+                f"add WHEN NOT MATCHED THEN {INSERT_ALL}",
+            )
+        pairs = key_pairs(on.text, target_alias, source_alias)
         return Statement(
             target,
             target_alias,
@@ -85,8 +121,6 @@ class _Cutter:
                 "give it a model of its own, or put its query into the USING of this one",
             )
         del self.tokens[end:]
-        if not self.tokens:
-            raise ProjectError((Fault("empty-sql", self.at(1, 1), "the file holds no statement", fix=f"write {_SHAPE}"),))
 
     def _match_brackets(self) -> None:
         stack: list[int] = []
@@ -95,11 +129,23 @@ class _Cutter:
                 stack.append(i)
             elif token.token_type in _CLOSE:
                 if not stack or self.tokens[stack[-1]].token_type is not _CLOSE[token.token_type]:
-                    raise self._fault("unbalanced", token, f"'{token.text}' closes nothing", fix="remove it, or open it before")
+                    raise self._fault(
+                        "unbalanced",
+                        token,
+                        f"'{token.text}' closes nothing",
+                        "every bracket has a partner",
+                        "remove it, or open it before",
+                    )
                 self.partner[stack.pop()] = i
         if stack:
             token = self.tokens[stack[-1]]
-            raise self._fault("unbalanced", token, f"'{token.text}' is not closed", fix="close it")
+            raise self._fault(
+                "unbalanced",
+                token,
+                f"'{token.text}' is not closed",
+                "everything to the end of the file stands inside it",
+                "close it",
+            )
 
     def _begins_with_merge(self) -> None:
         first = self.tokens[0]
@@ -110,6 +156,18 @@ class _Cutter:
                 "WITH stands before the MERGE",
                 "Spark has no WITH there, and the query is what stands inside USING",
                 "move it inside: USING (WITH … SELECT …) AS s",
+            )
+        if first.token_type is TokenType.SEMICOLON:
+            raise ProjectError(
+                (
+                    Fault(
+                        "empty-sql",
+                        self.at(1, 1),
+                        "the file begins with a semicolon",
+                        "a model maintains its table by one MERGE",
+                        f"write {_SHAPE}",
+                    ),
+                )
             )
         if first.token_type is not TokenType.MERGE:
             fix = f"write {_SHAPE}"
@@ -122,6 +180,8 @@ class _Cutter:
                 "a model maintains its table by one MERGE, which is audited before anyone sees its rows",
                 fix,
             )
+
+    def _into(self) -> None:
         self.i = 1
         if self._now(TokenType.WITH):
             raise self._fault(
@@ -145,24 +205,41 @@ class _Cutter:
         if self._now(TokenType.L_PAREN):
             close = self.partner[start]
             if close == start + 1:
-                raise self._fault("empty-using", self.tokens[start], "USING holds no query", fix="write USING (SELECT …) AS s")
+                raise self._fault(
+                    "empty-using",
+                    self.tokens[start],
+                    "USING holds no query",
+                    "the query makes the rows of the table",
+                    "write USING (SELECT …) AS s",
+                )
             # Verbatim, with the blanks and comments around it: its lines are the analyst's.
             begin = self.tokens[start].end + 1
             part = Part(self.text[begin : self.tokens[close].start], *line_col(self.text, begin))
             self.i = close + 1
         elif self._now(TokenType.SELECT, TokenType.WITH):
-            raise self._fault("using-parentheses", self.tokens[start], "the query of USING stands without parentheses",
-                              fix="write USING (SELECT …) AS s")  # fmt: skip
+            raise self._fault(
+                "using-parentheses",
+                self.tokens[start],
+                "the query of USING stands without parentheses",
+                "where it ends would be a guess",
+                "write USING (SELECT …) AS s",
+            )
         else:
             self._relation_name("a query or a relation", "USING (SELECT …) AS s")
-            part = _select_all(self._slice(start, self.i))
+            part = select_all(self._slice(start, self.i))
         return part, self._alias("the source", "USING (SELECT …) AS s")
 
     def _relation_name(self, wanted: str, shape: str) -> None:
         """Steps over ``a.b.c``."""
         while True:
             if not self._now_name():
-                raise self._fault("merge-syntax", self._here(), f"{_shown(self._here())} stands where {wanted} belongs", fix=f"write {shape}")
+                raise self._fault(
+                    "merge-syntax",
+                    self._here(),
+                    f"{_shown(self._here())} stands where {wanted} belongs",
+                    _GRAMMAR,
+                    f"write {shape}",
+                )
             self.i += 1
             if not self._now(TokenType.DOT):
                 return
@@ -172,37 +249,53 @@ class _Cutter:
         if self._now(TokenType.ALIAS):
             self.i += 1
         if not self._now_name() or self._now(TokenType.USING, TokenType.ON, TokenType.WHEN):
-            raise self._fault("no-alias", self._here(), f"{of} has no alias", "the engine's own clauses name both sides by it",
-                              f"write {shape}")  # fmt: skip
+            raise self._fault(
+                "no-alias",
+                self._here(),
+                f"{of} has no alias",
+                "the engine's own clauses name both sides by it",
+                f"write {shape}",
+            )
         token = self.tokens[self.i]
         self.i += 1
         if self._now(TokenType.L_PAREN):
-            raise self._fault("merge-syntax", self._here(), "the alias has a list of columns", fix="name the columns in the query's SELECT")
+            raise self._fault(
+                "merge-syntax",
+                self._here(),
+                "the alias has a list of columns",
+                "columns are told by their names",
+                "name the columns in the query's SELECT",
+            )
         return self.text[token.start : token.end + 1]
 
-    def _clause_starts(self) -> list[int]:
-        """Where WHEN [NOT] MATCHED begins: outside brackets, and outside CASE … END."""
-        starts: list[int] = []
-        depth, i = 0, self.i
-        while i < len(self.tokens):
+    def _outside(self, start: int, end: int) -> Iterator[int]:
+        """The tokens outside brackets and outside CASE … END; opening brackets among them."""
+        depth, i = 0, start
+        while i < end:
             kind = self.tokens[i].token_type
-            if i in self.partner:
-                i = self.partner[i]
-            elif self.tokens[i - 1].token_type is TokenType.DOT:
-                pass
-            elif kind is TokenType.CASE:
+            named = i > 0 and self._is_field(i)
+            if kind is TokenType.CASE and not named:
                 depth += 1
-            elif kind is TokenType.END:
+            elif depth == 0:
+                yield i
+            elif kind is TokenType.END and not named:
                 depth -= 1
-            elif kind is TokenType.WHEN and depth == 0:
-                starts.append(i)
-            i += 1
-        return starts
+            i = self.partner.get(i, i) + 1
+
+    def _clause_starts(self) -> list[int]:
+        """Where WHEN [NOT] MATCHED begins."""
+        outside = self._outside(self.i, len(self.tokens))
+        return [i for i in outside if self.tokens[i].token_type is TokenType.WHEN and not self._is_field(i)]
+
+    def _is_field(self, i: int) -> bool:
+        return self.tokens[i - 1].token_type is TokenType.DOT
 
     def _on(self, end: int) -> Part:
         self._want(TokenType.ON, "ON", "write ON t.key = s.key after the source's alias")
         if self.i >= end:
-            raise self._fault("merge-syntax", self._here(), "ON has no condition", fix="write ON t.key = s.key")
+            raise self._fault(
+                "merge-syntax", self._here(), "ON has no condition", _GRAMMAR, "write ON t.key = s.key"
+            )
         return self._slice(self.i, end)
 
     def _clause(self, start: int, end: int) -> Clause:
@@ -222,24 +315,26 @@ class _Cutter:
             if self.i < then:
                 condition = self._slice(self.i, then)
         if then + 1 >= end:
-            raise self._fault("merge-syntax", self.tokens[then], "THEN is followed by nothing", fix=f"write THEN {UPDATE_ALL} or THEN {INSERT_ALL}")
+            raise self._fault(
+                "merge-syntax",
+                self.tokens[then],
+                "THEN is followed by nothing",
+                _GRAMMAR,
+                f"write THEN {UPDATE_ALL} or THEN {INSERT_ALL}",
+            )
         return Clause(kind, condition, self._slice(then + 1, end), self._slice(start, end))
 
     def _then(self, end: int) -> int:
-        depth, i = 0, self.i
-        while i < end:
-            kind = self.tokens[i].token_type
-            if i in self.partner:
-                i = self.partner[i]
-            elif kind is TokenType.CASE:
-                depth += 1
-            elif kind is TokenType.END:
-                depth -= 1
-            elif kind is TokenType.THEN and depth == 0:
+        for i in self._outside(self.i, end):
+            if self.tokens[i].token_type is TokenType.THEN and not self._is_field(i):
                 return i
-            i += 1
-        raise self._fault("merge-syntax", self.tokens[min(self.i, len(self.tokens) - 1)], "this clause has no THEN",
-                          fix=f"write THEN {UPDATE_ALL} or THEN {INSERT_ALL}")  # fmt: skip
+        raise self._fault(
+            "merge-syntax",
+            self._here(),
+            "this clause has no THEN",
+            _GRAMMAR,
+            f"write THEN {UPDATE_ALL} or THEN {INSERT_ALL}",
+        )
 
     def _slice(self, start: int, end: int) -> Part:
         begin = self.tokens[start].start
@@ -262,44 +357,24 @@ class _Cutter:
     def _want(self, kind: TokenType, word: str, fix: str) -> None:
         if not self._now(kind):
             found = _shown(self.tokens[self.i]) if self.i < len(self.tokens) else "the end"
-            raise self._fault("merge-syntax", self._here(), f"{found} stands where {word} belongs", fix=fix)
+            raise self._fault(
+                "merge-syntax", self._here(), f"{found} stands where {word} belongs", _GRAMMAR, fix
+            )
         self.i += 1
 
     def _want_word(self, word: str, fix: str) -> None:
         if self._word() != word:
-            raise self._fault("merge-syntax", self._here(), f"{_shown(self._here())} stands where {word} belongs", fix=fix)
+            raise self._fault(
+                "merge-syntax",
+                self._here(),
+                f"{_shown(self._here())} stands where {word} belongs",
+                _GRAMMAR,
+                fix,
+            )
         self.i += 1
 
     def _fault(self, code: str, token: Token, what: str, why: str = "", fix: str = "") -> ProjectError:
         return ProjectError((Fault(code, self.at(*line_col(self.text, token.start)), what, why, fix),))
-
-
-def _key_pairs(on: str, target_alias: str, source_alias: str) -> dict[str, bool] | None:
-    """Column → whether it is compared null-safely."""
-    try:
-        tree = parse_one(on, read="spark")
-    except SqlglotError:
-        return None
-    sides = {target_alias.strip("`").lower(), source_alias.strip("`").lower()}
-    found: dict[str, bool] = {}
-    for test in tree.flatten() if isinstance(tree, exp.And) else [tree]:
-        test = test.unnest()
-        if not isinstance(test, exp.EQ | exp.NullSafeEQ):
-            return None
-        left, right = test.this, test.expression
-        if not (isinstance(left, exp.Column) and isinstance(right, exp.Column)):
-            return None
-        if {left.table.lower(), right.table.lower()} != sides or left.name.lower() != right.name.lower():
-            return None
-        found[left.name] = isinstance(test, exp.NullSafeEQ)
-    return found
-
-
-def _select_all(relation: Part) -> Part:
-    """``x`` → ``SELECT * FROM x`` with x where it was, so that positions in messages stay true."""
-    if relation.line > 1:
-        return Part(f"SELECT * FROM\n{' ' * (relation.col - 1)}{relation.text}", relation.line - 1, 1)
-    return Part(f"SELECT * FROM {relation.text}", relation.line, max(1, relation.col - len("SELECT * FROM ")))
 
 
 def _shown(token: Token) -> str:

@@ -43,16 +43,29 @@ class Listing:
     """What the path names now: files in order of arrival, and the hidden ones passed over."""
 
     files: tuple[InputFile, ...]
-    hidden: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()  # files, and folders with all that is in them
 
 
 def list_files(path: str, *, root: Path, place: Place) -> Listing:
     """The files that ``path`` (a file, a glob or a folder, relative to ``root``) names.
 
-    A folder is read with its subfolders; names that begin with ``.`` or ``_`` in it are passed over
-    and reported, while a file that is named outright is always read. ProjectError when nothing is there.
+    A folder is read with its subfolders; names that begin with ``.`` or ``_`` in it, and links to other
+    folders, are passed over and reported, while a file that is named outright is always read.
+    ProjectError when nothing is there, or when something there cannot be read.
     """
-    full = os.path.join(root, os.path.expanduser(path))
+    try:
+        return _list(path, os.path.join(root, os.path.expanduser(path)), place)
+    except OSError as error:
+        raise fail(
+            "input-unreadable",
+            place,
+            f"'{error.filename}' cannot be read: {error.strerror}",
+            why="a file that is passed over without a word would be missing in the table",
+            fix="allow reading it, or remove it",
+        ) from error
+
+
+def _list(path: str, full: str, place: Place) -> Listing:
     hidden: list[str] = []
     if os.path.isfile(full):
         found = [full]
@@ -68,18 +81,26 @@ def list_files(path: str, *, root: Path, place: Place) -> Listing:
             why=f"the input's path leads to {os.path.abspath(full)}",
             fix="correct the path; for the shipped project: --vars 'events: FILE_OR_FOLDER', or `make events`",
         )
-    files = sorted(_stat(name) for name in found)
+    # A pattern such as `a/**/**` finds a file more than once.
+    files = sorted({_stat(name) for name in found})
     return Listing(tuple(files), tuple(sorted(hidden)))
 
 
 def _walk(folder: str, hidden: list[str]) -> Iterable[str]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
+        for name in list(folders):
+            if name.startswith((".", "_")) or os.path.islink(os.path.join(parent, name)):
+                hidden.append(os.path.join(parent, name))
+                folders.remove(name)
         for name in names:
             if name.startswith((".", "_")):
                 hidden.append(os.path.join(parent, name))
             else:
                 yield os.path.join(parent, name)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def _stat(name: str) -> InputFile:
@@ -150,7 +171,7 @@ class ManifestStore:
 
     def read(self, name: str) -> dict[str, Consumed]:
         """The consumed files of a manifest by path."""
-        with open(self.folder / name, encoding="utf-8") as file:
+        with open(self.folder / name, encoding="utf-8", errors="surrogatepass") as file:
             return {entry["path"]: Consumed(**entry) for entry in json.load(file)["files"]}
 
     def write(self, consumed: Iterable[Consumed]) -> str:

@@ -112,8 +112,13 @@ def _unknown(name: str, models: Iterable[Model]) -> Fault:
     hint = did_you_mean(word, known)
     if not hint.startswith("did"):
         hint = did_you_mean(word, {m.name for m in models})
-    return Fault("unknown-model", None, f"--select: nothing is named '{word}'",
-                 "a name is a model's, pipeline.model, or its table", hint)  # fmt: skip
+    return Fault(
+        "unknown-model",
+        None,
+        f"--select: nothing is named '{word}'",
+        "a name is a model's, pipeline.model, or its table",
+        hint,
+    )
 
 
 def _by_id(project: Project) -> dict[str, Model]:

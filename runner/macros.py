@@ -73,8 +73,15 @@ def load_macros(root: Path) -> Macros:
     for path in sorted((root / FOLDER).glob("*.sql")):
         file = path.relative_to(root).as_posix()
         if not path.resolve().is_relative_to(root.resolve()):
-            faults.append(Fault("path-escape", Place(file), f"'{file}' leads out of the project through a symbolic link",
-                                "the SQL of a project is part of it", "copy the file into the project"))  # fmt: skip
+            faults.append(
+                Fault(
+                    "path-escape",
+                    Place(file),
+                    f"'{file}' leads out of the project through a symbolic link",
+                    "the SQL of a project is part of it",
+                    "copy the file into the project",
+                )
+            )
             continue
         try:
             sources.append((file, read_sql(path, file)))
@@ -88,27 +95,56 @@ def load_macros(root: Path) -> Macros:
     faults += _name_faults(files)
     known = [*GIVEN, *(name for file in files for name in file.names)]
     for macro_file in files:
-        faults += unknown_names(Sandbox(Budget()).parse(macro_file.source), macro_file.source, macro_file.file, known)
+        faults += unknown_names(
+            Sandbox(Budget()).parse(macro_file.source), macro_file.source, macro_file.file, known
+        )
     if faults:
         raise ProjectError(tuple(faults))
     return Macros(tuple(files))
 
 
 def read_sql(path: Path, file: str) -> str:
-    """The text of a .sql file with newlines alone at the ends of its lines; ProjectError where it has none."""
+    """The text of a .sql file, its lines ended by newlines alone; ProjectError where it has none."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise ProjectError((Fault("not-utf8", Place(file, line, 1), f"byte 0x{error.object[error.start]:02x} is not UTF-8",
-                                  "SQL is read as UTF-8 and nothing else", "save the file as UTF-8"),)) from None  # fmt: skip
+        raise ProjectError(
+            (
+                Fault(
+                    "not-utf8",
+                    Place(file, line, 1),
+                    f"byte 0x{error.object[error.start]:02x} is not UTF-8",
+                    "SQL is read as UTF-8 and nothing else",
+                    "save the file as UTF-8",
+                ),
+            )
+        ) from None
     except OSError as error:
-        raise ProjectError((Fault("unreadable", Place(file), f"the file cannot be read: {error.strerror}"),)) from None
+        raise ProjectError(
+            (
+                Fault(
+                    "unreadable",
+                    Place(file),
+                    f"the file cannot be read: {error.strerror}",
+                    "the model is made of it",
+                    "correct its permissions",
+                ),
+            )
+        ) from None
     if found := re.search("[\x00\ue000-\uf8ff]", text):
         line = text.count("\n", 0, found.start()) + 1
-        raise ProjectError((Fault("bad-character", Place(file, line, found.start() - text.rfind("\n", 0, found.start())),
-                                  f"the character U+{ord(found[0]):04X} stands in the SQL",
-                                  "it has no meaning that others share", "write it as an escape, or remove it"),))  # fmt: skip
+        raise ProjectError(
+            (
+                Fault(
+                    "bad-character",
+                    Place(file, line, found.start() - text.rfind("\n", 0, found.start())),
+                    f"the character U+{ord(found[0]):04X} stands in the SQL",
+                    "it has no meaning that others share",
+                    "write it as an escape, or remove it",
+                ),
+            )
+        )
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -136,34 +172,53 @@ def unknown_names(tree: nodes.Template, source: str, file: str, known: Iterable[
             place_of_tag(source, file, line, name),
             f"the template uses '{name}', which is not defined",
             f"templates know {', '.join(GIVEN[:4])} and the macros of {FOLDER}/",
-            did_you_mean(name, known) if "did you" in did_you_mean(name, known) else
-            f"a variable is read as {{{{ var('{name}') }}}}",
+            did_you_mean(name, known)
+            if "did you" in did_you_mean(name, known)
+            else f"a variable is read as {{{{ var('{name}') }}}}",
         )
         for name, line in sorted(first.items())
-    ]  # fmt: skip
+    ]
 
 
 def template_fault(error: Refused | TemplateSyntaxError, source: str, file: str) -> Fault:
     """The fault of a template that is refused or is none."""
     if isinstance(error, Refused):
-        return Fault(error.code, place_of_tag(source, file, error.line, error.word), error.what, error.why, error.fix)
+        return Fault(
+            error.code, place_of_tag(source, file, error.line, error.word), error.what, error.why, error.fix
+        )
     message = str(error.message or "").rstrip(".")
-    return Fault("template-syntax", place_of_tag(source, file, error.lineno), f"this is not a Jinja template: {message}",
-                 "{{ … }} prints, {% … %} steers, {# … #} comments", "check the tag on this line, and that it ends")  # fmt: skip
+    return Fault(
+        "template-syntax",
+        place_of_tag(source, file, error.lineno),
+        f"this is not a Jinja template: {message}",
+        "{{ … }} prints, {% … %} steers, {# … #} comments",
+        "check the tag on this line, and that it ends",
+    )
 
 
 def _compile(file: str, source: str) -> MacroFile:
     sandbox = Sandbox(Budget())
     try:
         tree = sandbox.parse(source, file, file)
-        names = tuple(node.name for node in tree.body if isinstance(node, nodes.Macro) and node.name[0] != "_")
+        names = tuple(
+            node.name for node in tree.body if isinstance(node, nodes.Macro) and node.name[0] != "_"
+        )
         code: Callable[..., CodeType] = sandbox.compile
         return MacroFile(file, source, code(sandbox.parse(source, file, file), file, file), names)
     except (Refused, TemplateSyntaxError) as error:
         raise ProjectError((template_fault(error, source, file),)) from None
     except RecursionError:
-        raise ProjectError((Fault("template-too-deep", Place(file), "the template is nested too deeply",
-                                  fix="flatten it"),)) from None  # fmt: skip
+        raise ProjectError(
+            (
+                Fault(
+                    "template-too-deep",
+                    Place(file),
+                    "the template is nested too deeply",
+                    "rendering has an end",
+                    "flatten it",
+                ),
+            )
+        ) from None
 
 
 def _name_faults(files: Iterable[MacroFile]) -> list[Fault]:
@@ -171,10 +226,22 @@ def _name_faults(files: Iterable[MacroFile]) -> list[Fault]:
     for file in files:
         for name in file.names:
             if name in seen:
-                line = next((i for i, text in enumerate(file.source.split("\n"), 1)
-                             if re.search(rf"macro\s+{name}\b", text)), 1)  # fmt: skip
-                faults.append(Fault("duplicate-macro", place_of_tag(file.source, file.file, line, name),
-                                    f"the macro '{name}' is defined by {seen[name]} already",
-                                    "macros are known by name in the whole project", "rename one of them"))  # fmt: skip
+                line = next(
+                    (
+                        i
+                        for i, text in enumerate(file.source.split("\n"), 1)
+                        if re.search(rf"macro\s+{name}\b", text)
+                    ),
+                    1,
+                )
+                faults.append(
+                    Fault(
+                        "duplicate-macro",
+                        place_of_tag(file.source, file.file, line, name),
+                        f"the macro '{name}' is defined by {seen[name]} already",
+                        "macros are known by name in the whole project",
+                        "rename one of them",
+                    )
+                )
             seen.setdefault(name, file.file)
     return faults

@@ -105,7 +105,7 @@ def _pieces(source: str, environment: Environment) -> Iterator[tuple[int, str, s
         found = source.index(text, offset)
         captured = 0
         if kind == "block_begin":
-            captured = _capture([t for t in tokens[i + 1 : i + 40]])
+            captured = _capture(tokens[i + 1 : i + 40])
         yield offset, kind, source[offset : found + len(text)], captured
         offset = found + len(text)
 

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sqlglot import exp, parse_one
+from sqlglot.errors import SqlglotError
+
 from runner.refs import quote
 from runner.tokens import normal
 
@@ -80,9 +83,7 @@ class Statement:
 def changed_sql(columns: Iterable[str], key: Iterable[str], target_alias: str, source_alias: str) -> str:
     """True where a row differs in a column that is not in the key; null-safe."""
     keys = set(key)
-    tests = [
-        f"{target_alias}.{quote(c)} <=> {source_alias}.{quote(c)}" for c in columns if c not in keys
-    ]
+    tests = [f"{target_alias}.{quote(c)} <=> {source_alias}.{quote(c)}" for c in columns if c not in keys]
     return f"NOT ({' AND '.join(tests)})" if tests else "false"
 
 
@@ -105,7 +106,9 @@ def merge_text(
     ``history``: the clauses run as they are written. ValueError for combinations that would lose rows.
     """
     if rebuild and pruning:
-        raise ValueError("a rebuild looks at the whole target: under a pruned ON it would delete what it did not read")
+        raise ValueError(
+            "a rebuild looks at the whole target: under a pruned ON it would delete what it did not read"
+        )
     if history and (tombstones or rebuild):
         raise ValueError("a model with history has no tombstones and is never rebuilt")
     t, s = statement.target_alias, statement.source_alias
@@ -127,3 +130,31 @@ def merge_text(
     if rebuild:
         lines.append("WHEN NOT MATCHED BY SOURCE THEN DELETE")
     return "\n".join(lines)
+
+
+def key_pairs(on: str, target_alias: str, source_alias: str) -> dict[str, bool] | None:
+    """Column → whether it is compared null-safely."""
+    try:
+        tree = parse_one(on, read="spark")
+    except SqlglotError:
+        return None
+    sides = {target_alias.strip("`").lower(), source_alias.strip("`").lower()}
+    found: dict[str, bool] = {}
+    for test in tree.flatten() if isinstance(tree, exp.And) else [tree]:
+        test = test.unnest()
+        if not isinstance(test, exp.EQ | exp.NullSafeEQ):
+            return None
+        left, right = test.this, test.expression
+        if not (isinstance(left, exp.Column) and isinstance(right, exp.Column)):
+            return None
+        if {left.table.lower(), right.table.lower()} != sides or left.name.lower() != right.name.lower():
+            return None
+        found[left.name] = isinstance(test, exp.NullSafeEQ)
+    return found
+
+
+def select_all(relation: Part) -> Part:
+    """``x`` → ``SELECT * FROM x`` with x where it was, so that positions in messages stay true."""
+    if relation.line > 1:
+        return Part(f"SELECT * FROM\n{' ' * (relation.col - 1)}{relation.text}", relation.line - 1, 1)
+    return Part(f"SELECT * FROM {relation.text}", relation.line, max(1, relation.col - len("SELECT * FROM ")))

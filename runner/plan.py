@@ -243,6 +243,8 @@ def _decide(
     full_refresh: bool,
 ) -> tuple[Mode, str]:
     if not model.replayable:
+        if gone := next((read for read in tables if read.expired and read.source.read is not Read.ALL), None):
+            raise _cannot_continue(model, gone)
         fresh = any(read.fresh for read in files if read.source.read is Read.CHANGES)
         moved = any(read.changed for read in tables if read.source.read is not Read.ALL)
         return (Mode.APPEND, "") if fresh or moved else (Mode.NOTHING, "")
@@ -281,6 +283,18 @@ def _changed_whole(
             if known is None or known.digest != listed.digest:
                 return f"'{listed.source.name}'"
     return None
+
+
+def _cannot_continue(model: Model, read: TableRead) -> RunFailed:
+    return RunFailed(
+        Fault(
+            "snapshot-expired",
+            read.source.place,
+            f"snapshot {read.since} of {read.table}, which {model.id} consumed last, is expired",
+            f"without it, what changed in {read.table} since is unknown, and {model.id} cannot be rebuilt",
+            "roll the table back to before the rows and run again, or build a new lake with --lake DIR",
+        )
+    )
 
 
 def _cannot_refresh(model: Model) -> ProjectError:

@@ -70,7 +70,7 @@ def literal(value: object) -> str:
         case str():
             return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
         case dt.datetime():
-            return f"TIMESTAMP'{value:%Y-%m-%d %H:%M:%S.%f}Z'"
+            return f"TIMESTAMP'{value.replace(tzinfo=None).isoformat(' ', 'microseconds')}Z'"
         case dt.date():
-            return f"DATE'{value:%Y-%m-%d}'"
+            return f"DATE'{value.isoformat()}'"
     raise TypeError(f"no SQL literal for {type(value).__name__}")

@@ -73,9 +73,7 @@ def fingerprint(model: Model, statement: Statement) -> str:
         "history": model.history,
         "drop": normal_words(model.drop.when) if model.drop else None,
         "dedupe": model.dedupe.order if model.dedupe else None,
-        "checks": [
-            [c.kind, c.column, c.args, c.severity is Severity.QUARANTINE] for c in model.row_checks
-        ],
+        "checks": [[c.kind, c.column, c.args, c.severity is Severity.QUARANTINE] for c in model.row_checks],
     }
     text = json.dumps(decides, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -111,17 +109,61 @@ class _Rendering:
         except TemplateSyntaxError as error:
             raise ProjectError((template_fault(error, self.text, self.model.sql),)) from None
         except UndefinedError as error:
-            raise ProjectError((self._fault(error, "unknown-name", f"the template uses a value that is not there: {error.message}",
-                                            "", "check the name, or give it a value"),)) from None  # fmt: skip
+            raise ProjectError(
+                (
+                    self._fault(
+                        error,
+                        "unknown-name",
+                        f"the template uses a value that is not there: {error.message}",
+                        "a missing value is an error here, never empty text",
+                        "check the name, or give it a value",
+                    ),
+                )
+            ) from None
         except SecurityError as error:
-            raise ProjectError((self._fault(error, "template-attribute", f"the template reaches too far: {error.message}",
-                                            "templates see text, numbers, lists and mappings", "use a filter"),)) from None  # fmt: skip
+            raise ProjectError(
+                (
+                    self._fault(
+                        error,
+                        "template-attribute",
+                        f"the template reaches too far: {error.message}",
+                        "templates see text, numbers, lists and mappings",
+                        "use a filter",
+                    ),
+                )
+            ) from None
         except RecursionError as error:
-            raise ProjectError((self._fault(error, "template-too-deep", "the template calls itself without end", "",
-                                            "end the recursion with {% if %}"),)) from None  # fmt: skip
-        except (TemplateError, TypeError, ValueError, ZeroDivisionError, KeyError, OverflowError, AttributeError) as error:
-            raise ProjectError((self._fault(error, "template-failed", f"the template fails: {error}", "",
-                                            "check the values that it works with"),)) from None  # fmt: skip
+            raise ProjectError(
+                (
+                    self._fault(
+                        error,
+                        "template-too-deep",
+                        "the template calls itself without end",
+                        "a macro that calls itself needs a case in which it does not",
+                        "end the recursion with {% if %}",
+                    ),
+                )
+            ) from None
+        except (
+            TemplateError,
+            TypeError,
+            ValueError,
+            ZeroDivisionError,
+            KeyError,
+            OverflowError,
+            AttributeError,
+        ) as error:
+            raise ProjectError(
+                (
+                    self._fault(
+                        error,
+                        "template-failed",
+                        f"the template fails: {error}",
+                        "an operation does not fit its values",
+                        "check the values that it works with",
+                    ),
+                )
+            ) from None
 
     def _generate(self, marked: Marked, names: Mapping[str, Any]) -> SourceMap:
         code = self.sandbox.compile(marked.text, self.model.sql, self.model.sql)
@@ -132,8 +174,12 @@ class _Rendering:
             size += len(piece)
             # The marks have their share of it.
             if size > 2 * MAX_OUTPUT:
-                raise Refused("template-too-large", f"the statement is longer than {MAX_OUTPUT:,} characters",
-                              "no statement is that long", "loop over fewer things, or write the loop as SQL")  # fmt: skip
+                raise Refused(
+                    "template-too-large",
+                    f"the statement is longer than {MAX_OUTPUT:,} characters",
+                    "no statement is that long",
+                    "loop over fewer things, or write the loop as SQL",
+                )
             pieces.append(piece)
         return unmark("".join(pieces), marked, self.model.sql)
 
@@ -145,15 +191,25 @@ class _Rendering:
         def source(name: str) -> str:
             if name not in sources:
                 hint = did_you_mean(str(name), sources)
-                raise Refused("unknown-source", f"{model.id} has no source '{name}'", f"sources are declared at {model.place}",
-                              hint or "declare it under `sources:`", word=str(name))  # fmt: skip
+                raise Refused(
+                    "unknown-source",
+                    f"{model.id} has no source '{name}'",
+                    f"sources are declared at {model.place}",
+                    hint or "declare it under `sources:`",
+                    word=str(name),
+                )
             return view_name(name)
 
         def var(name: str) -> object:
             if name not in model.vars:
                 hint = did_you_mean(str(name), model.vars)
-                raise Refused("unknown-var", f"there is no variable '{name}'", "variables are declared under `vars:` of the pipeline or the profile",
-                              hint if hint.startswith("did") else f"declare it: vars: {{{name}: …}}", word=str(name))  # fmt: skip
+                raise Refused(
+                    "unknown-var",
+                    f"there is no variable '{name}'",
+                    "variables are declared under `vars:` of the pipeline or the profile",
+                    hint if hint.startswith("did") else f"declare it: vars: {{{name}: …}}",
+                    word=str(name),
+                )
             return _without_marks(model.vars[name], str(name))
 
         def changed(target: str, source: str) -> str:
@@ -170,7 +226,7 @@ class _Rendering:
         return Fault(code, self._place(error, word), what, why, fix)
 
     def _place(self, error: BaseException, word: str) -> Place:
-        """The innermost line of a template in the traceback; the file's own where it stands in a macro's call."""
+        """The innermost line of a template in the traceback, be it of the model or of a macro."""
         sources = {self.model.sql: self.text}
         sources |= {file.file: file.source for file in self.macros.files}
         frames = traceback.extract_tb(error.__traceback__)
@@ -182,6 +238,11 @@ class _Rendering:
 
 def _without_marks(value: object, name: str) -> object:
     if isinstance(value, str) and any("\ue000" <= sign <= "\uf8ff" for sign in value):
-        raise Refused("bad-character", f"the variable '{name}' holds a private-use character",
-                      "it has no meaning that others share", "remove it from the value", word=name)  # fmt: skip
+        raise Refused(
+            "bad-character",
+            f"the variable '{name}' holds a private-use character",
+            "it has no meaning that others share",
+            "remove it from the value",
+            word=name,
+        )
     return value

@@ -137,7 +137,7 @@ def _announce(report: _Reporter) -> Callable[[ModelPlan], None]:
     def announce(plan: ModelPlan) -> None:
         for listed in plan.files:
             for name in listed.hidden:
-                report("info", f"passed over hidden file {name}")
+                report("info", f"passed over {name}: hidden, or a link to a folder")
         report("start", plan.summary())
 
     return announce

@@ -13,6 +13,7 @@ import datetime as dt
 import io
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -81,7 +82,7 @@ def _snapshot(state: TableState, at: str | None) -> int | None:
     if at is None:
         head = state.head()
         return head.id if head else None
-    if not at.isdigit() or int(at) not in state.snapshots:
+    if not at.isdecimal() or int(at) not in state.snapshots:
         known = ", ".join(str(s) for s in sorted(state.snapshots, key=lambda i: state.snapshots[i].sequence)[-5:])
         raise ProjectError(
             (Fault("unknown-snapshot", None, f"{state.ref} has no snapshot '{at}'",
@@ -91,18 +92,20 @@ def _snapshot(state: TableState, at: str | None) -> int | None:
 
 
 def plain(value: object) -> object:
-    """A value as JSON has it: dates and timestamps as text, binary as base64."""
+    """A value as JSON has it: dates, timestamps, decimals, NaN and infinities as text, binary as base64."""
     match value:
         case dt.datetime():
-            return f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"
+            return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
         case dt.date():
             return value.isoformat()
         case bytes() | bytearray():
             return base64.b64encode(value).decode()
         case Decimal():
-            return str(value)
+            return f"{value:f}"
+        case float() if not math.isfinite(value):
+            return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
         case dict():
-            return {key: plain(of) for key, of in value.items()}
+            return {key if isinstance(key, str) else str(plain(key)): plain(of) for key, of in value.items()}
         case list() | tuple():
             return [plain(of) for of in value]
     return value

@@ -149,6 +149,7 @@ class Source:
     read: Read
     place: Place
     by: tuple[Mapping[str, str], ...] = ()
+    by_places: tuple[Mapping[str, Place], ...] = ()  # where each expression of ``by`` stands
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from jinja2 import StrictUndefined, nodes
+from jinja2 import StrictUndefined, Undefined, nodes
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -23,19 +23,57 @@ MAX_BITS = 256
 
 #: Filters that look at values alone; none is random, reads attributes or prints objects.
 FILTERS = (
-    "abs", "d", "default", "first", "float", "indent", "int", "items", "join", "last", "length", "count",
-    "list", "lower", "max", "min", "replace", "reverse", "round", "sort", "string", "title", "trim",
-    "unique", "upper",
-)  # fmt: skip
+    "abs",
+    "d",
+    "default",
+    "first",
+    "float",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "count",
+    "list",
+    "lower",
+    "max",
+    "min",
+    "replace",
+    "reverse",
+    "round",
+    "sort",
+    "string",
+    "title",
+    "trim",
+    "unique",
+    "upper",
+)
 LOOP = frozenset(
-    "index index0 revindex revindex0 first last length cycle depth depth0 previtem nextitem changed".split()
+    [
+        "index",
+        "index0",
+        "revindex",
+        "revindex0",
+        "first",
+        "last",
+        "length",
+        "cycle",
+        "depth",
+        "depth0",
+        "previtem",
+        "nextitem",
+        "changed",
+    ]
 )
 
 
 class Refused(Exception):
     """A template does what templates may not. ``line``: where, when it is known; 0 otherwise."""
 
-    def __init__(self, code: str, what: str, why: str = "", fix: str = "", line: int = 0, word: str = "") -> None:
+    def __init__(
+        self, code: str, what: str, why: str = "", fix: str = "", line: int = 0, word: str = ""
+    ) -> None:
         super().__init__(what)
         self.code, self.what, self.why, self.fix, self.line, self.word = code, what, why, fix, line, word
 
@@ -59,11 +97,18 @@ class Budget:
 
     def print(self, value: object) -> object:
         """What ``{{ … }}`` prints: text and numbers."""
+        if isinstance(value, Undefined):
+            return str(value)  # raises for a missing value; an `if` without `else` prints nothing
         if not isinstance(value, str | int | float):
             shown = "nothing" if value is None else f"a {_kind(value)}"
-            raise Refused("not-printable", f"{shown} is printed into the SQL", "only text and numbers are SQL as they stand",
-                          "print its parts, for example with | join(', ')" if isinstance(value, list | tuple) else
-                          "give the variable a value, or test it with {% if %}")  # fmt: skip
+            raise Refused(
+                "not-printable",
+                f"{shown} is printed into the SQL",
+                "only text and numbers are SQL as they stand",
+                "print its parts, for example with | join(', ')"
+                if isinstance(value, list | tuple)
+                else "give the variable a value, or test it with {% if %}",
+            )
         if isinstance(value, str):
             self.output -= len(value)
             if self.output < 0:
@@ -111,7 +156,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """``+ * ** %`` within the limits."""
         sized = next((v for v in (left, right) if isinstance(v, str | list | tuple)), None)
         if operator == "%" and isinstance(left, str):
-            raise Refused("template-format", "text is formatted with %", fix="join it with ~")
+            raise Refused(
+                "template-format", "text is formatted with %", "its size has no bound", "join it with ~"
+            )
         if operator == "**" and _bits(left) * max(_bits_value(right), 1) > MAX_BITS:
             raise _too_large("a number")
         if operator == "*" and sized is not None:
@@ -169,8 +216,14 @@ def _refuse_attributes(tree: nodes.Template) -> None:
             raise _attribute(f"['{item.arg.value}']", item.lineno, str(item.arg.value))
     for test in tree.find_all(nodes.Filter):
         if test.name not in FILTERS:
-            raise Refused("unknown-filter", f"there is no filter '{test.name}'", "templates shape SQL; they do not compute",
-                          f"there are {', '.join(FILTERS)}", test.lineno, test.name)  # fmt: skip
+            raise Refused(
+                "unknown-filter",
+                f"there is no filter '{test.name}'",
+                "templates shape SQL; they do not compute",
+                f"there are {', '.join(FILTERS)}",
+                test.lineno,
+                test.name,
+            )
 
 
 def _attribute(shown: str, line: int, word: str) -> Refused:
@@ -187,7 +240,7 @@ def _attribute(shown: str, line: int, word: str) -> Refused:
 def _bounded(tree: nodes.Template) -> nodes.Template:
     """``for`` counts its turns, and ``~`` is a call that knows sizes."""
     for loop in tree.find_all(nodes.For):
-        loop.iter = _call("__each", [loop.iter], loop)
+        loop.iter = _call("__each", [cast(nodes.Expr, loop.iter)], loop)
     _replace_concats(tree)
     return tree
 
@@ -198,22 +251,32 @@ def _replace_concats(parent: nodes.Node) -> None:
         if isinstance(value, nodes.Concat):
             setattr(parent, field, _call("__concat", value.nodes, value))
         elif isinstance(value, list):
-            setattr(parent, field, [
-                _call("__concat", v.nodes, v) if isinstance(v, nodes.Concat) else v for v in value])  # fmt: skip
+            setattr(
+                parent,
+                field,
+                [_call("__concat", v.nodes, v) if isinstance(v, nodes.Concat) else v for v in value],
+            )
     for child in parent.iter_child_nodes():
         _replace_concats(child)
 
 
 def _call(name: str, args: list[nodes.Expr], at: nodes.Node) -> nodes.Call:
     target = nodes.Name(name, "load", lineno=at.lineno)
-    return nodes.Call(target, args, [], None, None, lineno=at.lineno).set_environment(at.environment)
+    call = nodes.Call(target, args, [], None, None, lineno=at.lineno)
+    if at.environment is not None:
+        call.set_environment(at.environment)
+    return call
 
 
 def _range(*bounds: int) -> range:
     found = range(*bounds)
     if len(found) > MAX_RANGE:
-        raise Refused("template-range", f"range() of {len(found):,} values", f"at most {MAX_RANGE:,} are allowed",
-                      "loop over fewer things, or use SQL's sequence() and explode()")  # fmt: skip
+        raise Refused(
+            "template-range",
+            f"range() of {len(found):,} values",
+            f"at most {MAX_RANGE:,} are allowed",
+            "loop over fewer things, or use SQL's sequence() and explode()",
+        )
     return found
 
 
@@ -248,13 +311,20 @@ def _indent(text: object, width: int = 4, first: bool = False) -> str:
 def _text(value: object) -> str:
     if isinstance(value, str | int | float):
         return str(value)
-    if isinstance(value, StrictUndefined):
+    if isinstance(value, Undefined):
         return str(value)  # raises, and says which name
-    raise Refused("not-printable", f"a {_kind(value)} is used as text", fix="use its parts, for example with | join(', ')")
+    raise Refused(
+        "not-printable",
+        f"a {_kind(value)} is used as text",
+        "only text and numbers are SQL as they stand",
+        "use its parts, for example with | join(', ')",
+    )
 
 
 def _kind(value: object) -> str:
-    return {"dict": "mapping", "NoneType": "missing value", "tuple": "list"}.get(type(value).__name__, type(value).__name__)
+    return {"dict": "mapping", "NoneType": "missing value", "tuple": "list"}.get(
+        type(value).__name__, type(value).__name__
+    )
 
 
 def _bits(value: object) -> int:
@@ -266,5 +336,9 @@ def _bits_value(value: object) -> int:
 
 
 def _too_large(what: str) -> Refused:
-    return Refused("template-too-large", f"{what} grows beyond its limit", "a statement has no use for it",
-                   "make it smaller")  # fmt: skip
+    return Refused(
+        "template-too-large",
+        f"{what} grows beyond its limit",
+        "a statement has no use for it",
+        "make it smaller",
+    )

@@ -4,15 +4,67 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlglot import Token
 from sqlglot.dialects.spark import Spark
 from sqlglot.errors import TokenError
-from sqlglot.tokens import Token
 
 #: Words that mean the same in any case and cannot name anything.
 _KEYWORDS = frozenset(
-    "SELECT FROM WHERE GROUP BY ORDER HAVING ON AND OR NOT CASE WHEN THEN ELSE END JOIN LEFT RIGHT FULL INNER"
-    " CROSS OUTER UNION ALL DISTINCT WITH OVER PARTITION IN IS NULL TRUE FALSE BETWEEN LIKE USING MERGE INTO"
-    " UPDATE SET INSERT MATCHED AS LATERAL VIEW EXISTS INTERSECT EXCEPT DESC ASC LIMIT FILTER".split()
+    [
+        "SELECT",
+        "FROM",
+        "WHERE",
+        "GROUP",
+        "BY",
+        "ORDER",
+        "HAVING",
+        "ON",
+        "AND",
+        "OR",
+        "NOT",
+        "CASE",
+        "WHEN",
+        "THEN",
+        "ELSE",
+        "END",
+        "JOIN",
+        "LEFT",
+        "RIGHT",
+        "FULL",
+        "INNER",
+        "CROSS",
+        "OUTER",
+        "UNION",
+        "ALL",
+        "DISTINCT",
+        "WITH",
+        "OVER",
+        "PARTITION",
+        "IN",
+        "IS",
+        "NULL",
+        "TRUE",
+        "FALSE",
+        "BETWEEN",
+        "LIKE",
+        "USING",
+        "MERGE",
+        "INTO",
+        "UPDATE",
+        "SET",
+        "INSERT",
+        "MATCHED",
+        "AS",
+        "LATERAL",
+        "VIEW",
+        "EXISTS",
+        "INTERSECT",
+        "EXCEPT",
+        "DESC",
+        "ASC",
+        "LIMIT",
+        "FILTER",
+    ]
 )
 
 

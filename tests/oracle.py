@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 Row = dict[str, Any]
+_T = TypeVar("_T")
 
 # "asia_pacific: zh ja ko vi id th · europe: de fr it es pl nl ru · americas: en pt · middle_east: ar fa he
 # (each `<code>.wikipedia.org`)"
@@ -291,7 +292,7 @@ def _bronze_row(event: Value, line: str, key: str) -> tuple[Row, list[str], date
     """The row, the fields that did not fit their column, and the event's instant."""
     poor: list[str] = []
 
-    def note(column: str, value: Value, result: Any) -> Any:
+    def note(column: str, value: Value, result: _T | None) -> _T | None:
         # "any other field that does not fit its column is null and counted, never an abort"
         if value.value is not None and result is None:
             poor.append(column)

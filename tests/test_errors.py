@@ -1,4 +1,4 @@
-"""Broken projects and command lines: each folder of ``tests/errors/`` is a sound project with one thing broken.
+"""Broken projects and command lines: a folder of ``tests/errors/`` is a sound project with one thing broken.
 
 ``case.yml`` says what: ``argv``, and of the project in ``base/`` the ``edits``, new ``files`` and
 ``links``. ``expected.txt`` is what a person reads: every fault with place, what, why and fix.
@@ -53,16 +53,19 @@ def test_what_a_person_reads(
     code = invoke(shlex.split(case.get("argv", "lint")))
 
     said = capsys.readouterr()
-    text = said.err.replace(str(root), "<project>")
+    text = said.err.replace(str(root), "<project>").replace(str(Path.cwd()), "<cwd>")
     golden = FOLDER / name / "expected.txt"
     if os.environ.get("UPDATE_GOLDENS"):
         golden.write_text(text, encoding="utf-8")
     assert (code, said.out) == (2, ""), said.err
     assert text == golden.read_text(encoding="utf-8")
-    assert "fix: " in text
+    faults = text.count("\n") - text.count("\n  ")
+    assert faults == text.count("\n  why: ") == text.count("\n  fix: "), "each fault says what, why and fix"
 
 
-def test_the_base_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_base_is_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     build({}, tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
     assert invoke(["lint"]) == 0

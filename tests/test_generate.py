@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,10 @@ def _plain(lines: list[str]) -> list[Event]:
     for line in dict.fromkeys(lines):
         event = _object(line)
         meta = event.get("meta")
-        if isinstance(meta, dict) and meta.get("domain", "canary") != "canary" and "type" in event:
-            if ISO.fullmatch(meta.get("dt", "")):
-                found.append(event)
+        if not isinstance(meta, dict) or "type" not in event:
+            continue
+        if meta.get("domain", "canary") != "canary" and ISO.fullmatch(meta.get("dt", "")):
+            found.append(event)
     return found
 
 
@@ -101,7 +102,10 @@ def test_neither_hash_seed_nor_time_zone_shows_and_nothing_heavy_is_imported() -
     assert outputs.pop().endswith("\n[]\n")
 
 
-@pytest.mark.parametrize(("events", "days"), [(0, 1), (1, 1), (7, 3), (100, 5), (1_234, 2), (5_001, 2)])
+# With 2,150 and 2,800 a day some hour ends on planned lines, which chance must leave room for.
+@pytest.mark.parametrize(
+    ("events", "days"), [(0, 1), (1, 1), (7, 3), (100, 5), (6_450, 3), (5_600, 2), (9_001, 2)]
+)
 def test_the_number_of_lines_is_exact(events: int, days: int) -> None:
     by_day = [list(arriving) for _, arriving in generate.by_day(events=events, days=days)]
     assert sum(map(len, by_day)) == events
@@ -183,12 +187,11 @@ def test_many_days_make_one_whole_file_a_day(tmp_path: Path, lines: list[str]) -
     files = [gzip.decompress(one.path.read_bytes()).decode().split("\n")[:-1] for one in written]
     assert [line for file in files for line in file] == lines
     for day, file in enumerate(files):
-        dates = Counter(event["meta"]["dt"][:10] for event in _plain(file))
-        own = f"2026-10-0{day + 1}"
-        late = {own, f"2026-10-0{day}"} if day else {own}
+        own, before = f"2026-10-0{day + 1}", f"2026-10-0{day}"
+        times = [event["meta"]["dt"] for event in _plain(file)]
         # Nothing of a later day, nothing older than the day before, and a few late ones across midnight.
-        assert set(dates) == late
-        assert day == 0 or 3 <= dates[f"2026-10-0{day}"] < 60
+        assert {at[:10] for at in times} == ({own, before} if day else {own})
+        assert day == 0 or 3 <= sum(at < f"{before}T23:55" for at in times) < 30
         assert day == 0 or set(file) & set(files[day - 1]), "the server repeats lines of the day before"
 
 
@@ -254,7 +257,7 @@ def test_only_edits_and_new_pages_have_a_length_and_new_ones_no_old_half(plain: 
     for event in plain:
         assert ("length" in event) == ("revision" in event) == (event["type"] in ("edit", "new"))
         if event["type"] == "new":
-            assert "old" not in event["length"] and "old" not in event["revision"]
+            assert "old" not in {*event["length"], *event["revision"]}
 
 
 def test_order_is_not_time_order_and_lags_are_those_of_the_captures(plain: list[Event]) -> None:
@@ -293,7 +296,7 @@ def test_today_has_milliseconds_large_ids_and_a_clock_seconds_behind(plain: list
     behind = Counter(int(_seconds(e)) - e["timestamp"] for e in plain if isinstance(e["timestamp"], int))
     assert {gap for gap in behind if gap < 100} == {0, 1, 2, 3, 4, 5}
     years = {gap for gap in behind if gap > 100}
-    assert years and min(years) > 10 * 365 * 86_400
+    assert min(years, default=0) > 10 * 365 * 86_400
     assert sum(behind[gap] for gap in years) < 30
 
 
@@ -426,6 +429,12 @@ def test_no_line_holds_a_line_break(lines: list[str]) -> None:
     assert not [line for line in lines if "\n" in line or "\r" in line]
 
 
+def test_an_id_belongs_to_one_event(lines: list[str]) -> None:
+    ids = [_meta(event)["id"] for event in map(_object, dict.fromkeys(lines)) if "id" in _meta(event)]
+    again = sum(count > 1 for count in Counter(ids).values())
+    assert again == 2 * 2, "what comes again whole and what comes again changed, twice each"
+
+
 def test_one_key_delivered_broken_comes_again_whole_and_one_comes_again_changed(lines: list[str]) -> None:
     deliveries: dict[str, list[Event]] = {}
     for line in dict.fromkeys(lines):
@@ -450,17 +459,23 @@ def test_every_oddity_sends_what_it_costs_and_has_one_name() -> None:
 def test_every_day_has_users_of_every_risk_level(tables: dict[str, list[Event]]) -> None:
     for day in ("2026-10-01", "2026-10-02", "2026-10-03"):
         levels = Counter(row["risk_level"] for row in tables["risk_scores"] if row["stat_date"] == day)
-        assert levels["HIGH"] >= 2 and levels["MEDIUM"] >= 2 and levels["LOW"] > 100
+        assert min(levels["HIGH"], levels["MEDIUM"]) >= 2
+        assert levels["LOW"] > 100
     scores = {row["risk_score"] for row in tables["risk_scores"]}
     assert {0, 20, 30, 40, 50, 80, 100} <= scores
 
 
 def test_pages_rise_fall_appear_and_stay(tables: dict[str, list[Event]]) -> None:
-    pages = [
-        r for r in tables["entity_trends"] if r["entity_type"] == "page" and r["stat_date"] != "2026-10-01"
-    ]
-    busy = Counter(row["trend"] for row in pages if max(row["events"], row["prior_events"]) >= 10)
-    assert min(busy[kind] for kind in ("rising", "falling", "new", "steady")) >= 2
+    courses: dict[str, list[str]] = {}
+    for row in tables["entity_trends"]:
+        courses.setdefault(row["entity_id"].partition("/")[2], []).append(row["trend"])
+    for titles, course in (
+        (("Comet Kestrel", "しろい彗星"), ["new", "rising", "rising"]),
+        (("Coupe du phare", "جام فانوس دریایی"), ["new", "falling", "falling"]),
+        (("2026 Harbour Railway strike", "Stille Brücke"), ["new", "steady", "steady"]),
+        (("Breaking story 1", "Breaking story 2", "Breaking story 3"), ["new"]),
+    ):
+        assert {title: courses[title] for title in titles} == dict.fromkeys(titles, course)
     domains = {
         r["trend"] for r in tables["entity_trends"] if r["entity_type"] == "domain" and r["events"] > 50
     }
@@ -478,9 +493,13 @@ def test_hours_have_a_cycle_and_few_pages_and_users_have_many_events(
     for name in ("user", "title"):
         counts = Counter(str(event.get(name)) for event in plain).most_common()
         top = sum(count for _, count in counts[: len(counts) // 20])
-        assert top > 0.2 * len(plain) and len(counts) > 1_000, name
+        assert top > 0.2 * len(plain), name
+        assert len(counts) > 1_000, name
 
 
 def test_nothing_happens_outside_the_days_asked_for(tables: dict[str, list[Event]]) -> None:
     days = {row["event_date"] for row in tables["silver"]}
     assert days == {"2026-10-01", "2026-10-02", "2026-10-03"}
+    # So many events a day that the first ones arrive within their own lag of midnight.
+    dense = _plain(list(islice(generate.lines(events=1_000_000), 400)))
+    assert {event["meta"]["dt"][:10] for event in dense} == {"2026-10-01"}

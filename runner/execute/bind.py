@@ -125,7 +125,7 @@ def _bind_groups(
     counts = engine.stage(_GROUPS, folder)
     engine.read_staged(_GROUPS, folder)
     bound.groups, bound.group_columns = _GROUPS, columns
-    values = {columns[i]: [row[0] for row in counts[f"group_{i}"]] for i in pruned}
+    values = {columns[i]: [row[0] for row in counts.get(f"group_{i}", ())] for i in pruned}
     for read in reads:
         name, everything = view_name(read.source.name), view_name(read.source.name) + "__all"
         until = read.until.id if read.until else None

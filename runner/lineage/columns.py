@@ -5,21 +5,28 @@ from __future__ import annotations
 import csv
 import glob
 import gzip
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from runner.spec import STREAM_COLUMNS, FilesInput, KafkaInput, Model, Project, TableInput
 
 
-def source_columns(model: Model, project: Project) -> dict[str, Mapping[str, str] | None]:
-    """Source → column → Spark type (``unknown`` where only the name is known); None = nothing is known."""
+def source_columns(
+    model: Model, project: Project, broken: Collection[str] = ()
+) -> dict[str, Mapping[str, str] | None]:
+    """Source → column → Spark type; None = nothing is known.
+
+    ``broken``: ids of models whose declaration has faults, so that its columns are no word to rely on.
+    """
     found: dict[str, Mapping[str, str] | None] = {}
     for source in model.sources:
         match source.origin:
             case TableInput(table):
                 producer = project.producer(table)
                 found[source.name] = (
-                    {column.name: column.type for column in producer.target.columns} if producer else None
+                    {column.name: column.type for column in producer.target.columns}
+                    if producer and producer.id not in broken
+                    else None
                 )
             case KafkaInput():
                 found[source.name] = STREAM_COLUMNS
@@ -44,8 +51,8 @@ def csv_header(root: Path, path: str) -> dict[str, str] | None:
             return None
         first = Path(names[0])
     try:
-        opened = gzip.open(first, "rt", encoding="utf-8-sig") if first.suffix == ".gz" else first.open(encoding="utf-8-sig")
-        with opened as file:
+        open_text = gzip.open if first.suffix == ".gz" else open
+        with open_text(first, "rt", encoding="utf-8-sig") as file:
             header = next(csv.reader(file), None)
     except (OSError, UnicodeDecodeError, csv.Error):
         return None  # the run says what is wrong with the file

@@ -7,49 +7,55 @@ from collections.abc import Callable, Iterable, Iterator
 from sqlglot import exp
 
 from runner.errors import Fault
+from runner.lineage.functions import (
+    BARE_FUNCTIONS,
+    CLOCK,
+    CLOCK_FIX,
+    FLOAT,
+    RANDOM,
+    REFUSED,
+    TIES,
+    function_name,
+)
 from runner.lineage.kinds import is_float
 from runner.lineage.query import Query, inside, selects
 from runner.lineage.relation import Names, Scope
-from runner.lineage.resolve import BARE_FUNCTIONS
 
-_CLOCK = "it gives another answer in every run"
-_RANDOM = "it gives another answer each time a row is computed"
-_TIES = "which of several rows it takes is chance: it changes with the layout of the files"
-_APPROX = "its answer changes with the layout of the files"
-_FLOAT = "floating-point sums depend on the order of the rows, which changes with the layout of the files"
-_CLOCK_FIX = "use a column of the event, or received_at of a stream or file"
-
-#: Function → (why, fix): refused wherever they stand.
-REFUSED: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("now", "current_date", "curdate", "current_timestamp", "current_time", "localtimestamp"), (_CLOCK, _CLOCK_FIX)),
-    **dict.fromkeys(("rand", "random", "randn", "randstr", "uniform", "uuid", "shuffle", "aes_encrypt"),
-                    (_RANDOM, "derive it from the key, for example with xxhash64(key) or md5(key)")),
-    **dict.fromkeys(("monotonically_increasing_id", "spark_partition_id"),
-                    ("it numbers rows by where they lie", "use the key, or arrival of a stream or file")),
-    **dict.fromkeys(("max_by", "min_by"), (_TIES, "write max(struct(order, key, value)).value: ties are broken by the key")),
-    "mode": (_TIES, "count in one CTE, then max(struct(count, value)).value"),
-    **dict.fromkeys(("approx_count_distinct", "approx_percentile", "percentile_approx", "approx_top_k", "count_min_sketch",
-                     "hll_sketch_agg", "hll_union_agg", "histogram_numeric"),
-                    (_APPROX, "use count(DISTINCT …), percentile(…) or another exact function")),
-    **dict.fromkeys(("stddev", "stddev_pop", "stddev_samp", "std", "variance", "var_pop", "var_samp", "skewness", "kurtosis",
-                     "corr", "covar_pop", "covar_samp", "regr_slope", "regr_intercept", "regr_r2"),
-                    (_FLOAT, "keep count, sum and sum of squares as decimals, and divide at the end")),
-}  # fmt: skip
 _PICKS = (exp.First, exp.Last, exp.FirstValue, exp.LastValue, exp.AnyValue)
 _RANKS = (exp.RowNumber, exp.Ntile, exp.Lag, exp.Lead, exp.NthValue)
 _LISTS = (exp.ArrayAgg, exp.ArrayUniqueAgg)
-_NAMES: dict[type[exp.Expression], tuple[str, ...]] = {
-    exp.First: ("first",), exp.Last: ("last",), exp.FirstValue: ("first_value",), exp.LastValue: ("last_value",),
-    exp.AnyValue: ("any_value",), exp.RowNumber: ("row_number",), exp.Ntile: ("ntile",), exp.Lag: ("lag",),
-    exp.Lead: ("lead",), exp.NthValue: ("nth_value",), exp.ArrayAgg: ("collect_list", "array_agg"),
-    exp.ArrayUniqueAgg: ("collect_set",), exp.GroupConcat: ("listagg", "string_agg"),
-}  # fmt: skip
+_NAMES: dict[type[exp.Expr], tuple[str, ...]] = {
+    exp.First: ("first",),
+    exp.Last: ("last",),
+    exp.FirstValue: ("first_value",),
+    exp.LastValue: ("last_value",),
+    exp.AnyValue: ("any_value",),
+    exp.RowNumber: ("row_number",),
+    exp.Ntile: ("ntile",),
+    exp.Lag: ("lag",),
+    exp.Lead: ("lead",),
+    exp.NthValue: ("nth_value",),
+    exp.ArrayAgg: ("collect_list", "array_agg"),
+    exp.ArrayUniqueAgg: ("collect_set",),
+    exp.GroupConcat: ("listagg", "string_agg"),
+}
 #: Functions that make a list's order disappear.
 _ORDERLESS = (exp.ArraySort, exp.ArraySize, exp.ArrayContains, exp.ArrayMax, exp.ArrayMin)
-_ORDERLESS_NAMES = ("sort_array", "array_sort", "size", "cardinality", "array_max", "array_min", "array_contains", "array_size")
+_ORDERLESS_NAMES = (
+    "sort_array",
+    "array_sort",
+    "size",
+    "cardinality",
+    "array_max",
+    "array_min",
+    "array_contains",
+    "array_size",
+)
 
 
-def determinism_faults(query: Query, scope_of: Callable[[exp.Expression], Scope], keys: Iterable[Names]) -> Iterator[Fault]:
+def determinism_faults(
+    query: Query, scope_of: Callable[[exp.Expr], Scope], keys: Iterable[Names]
+) -> Iterator[Fault]:
     """``keys``: sets of columns that identify rows: the target's key, those of the sources."""
     keys = tuple(keys)
     yield from _calls(query, scope_of)
@@ -65,32 +71,62 @@ def determinism_faults(query: Query, scope_of: Callable[[exp.Expression], Scope]
                 "not-deterministic",
                 query.place(select),
                 "LIMIT takes some rows without a total order",
-                _TIES,
-                f"add ORDER BY with {_key_words(unique)}",
+                TIES,
+                f"add ORDER BY with {_key_words(unique, scope)}",
             )
         for sample in select.find_all(exp.TableSample):
-            yield Fault("not-deterministic", query.place(sample.parent), "TABLESAMPLE takes rows by chance", _RANDOM,
-                        "filter by a hash of the key: pmod(xxhash64(key), 100) < 10")  # fmt: skip
+            yield Fault(
+                "not-deterministic",
+                query.place(sample.parent),
+                "TABLESAMPLE takes rows by chance",
+                RANDOM,
+                "filter by a hash of the key: pmod(xxhash64(key), 100) < 10",
+            )
 
 
-def _calls(query: Query, scope_of: Callable[[exp.Expression], Scope]) -> Iterator[Fault]:
+def _calls(query: Query, scope_of: Callable[[exp.Expr], Scope]) -> Iterator[Fault]:
     tokens = query.tokens
     for i, token in enumerate(tokens[:-1]):
         name = token.text.lower()
         empty = name == "unix_timestamp" and [t.text for t in tokens[i + 1 : i + 3]] == ["(", ")"]
         if tokens[i + 1].text == "(" and (name in REFUSED or empty):
-            why, fix = REFUSED.get(name, (_CLOCK, _CLOCK_FIX))
-            yield Fault("not-deterministic", query.locate(token.start), f"{name}() is not a function of the rows", why, fix)
-    bare = (exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.CurrentUser, exp.Localtimestamp, exp.SessionUser)
+            why, fix = REFUSED.get(name, (CLOCK, CLOCK_FIX))
+            yield Fault(
+                "not-deterministic",
+                query.locate(token.start),
+                f"{name}() is not a function of the rows",
+                why,
+                fix,
+            )
+    bare = (
+        exp.CurrentDate,
+        exp.CurrentTimestamp,
+        exp.CurrentTime,
+        exp.CurrentUser,
+        exp.Localtimestamp,
+        exp.SessionUser,
+    )
     called = {call.start for call in query.calls}
     for token in tokens:
-        if token.text.lower() in BARE_FUNCTIONS and token.start not in called and _is_bare(query, token.start, bare, scope_of):
-            why, fix = REFUSED.get(token.text.lower(), ("the answer depends on the session, not on the rows", "remove it"))
-            yield Fault("not-deterministic", query.locate(token.start), f"{token.text} is not a function of the rows", why, fix)
+        if (
+            token.text.lower() in BARE_FUNCTIONS
+            and token.start not in called
+            and _is_bare(query, token.start, bare, scope_of)
+        ):
+            why, fix = REFUSED.get(
+                token.text.lower(), ("the answer depends on the session, not on the rows", "remove it")
+            )
+            yield Fault(
+                "not-deterministic",
+                query.locate(token.start),
+                f"{token.text} is not a function of the rows",
+                why,
+                fix,
+            )
 
 
 def _is_bare(
-    query: Query, start: int, kinds: tuple[type[exp.Expression], ...], scope_of: Callable[[exp.Expression], Scope]
+    query: Query, start: int, kinds: tuple[type[exp.Expr], ...], scope_of: Callable[[exp.Expr], Scope]
 ) -> bool:
     """Whether the word at ``start`` is a function without parentheses and no column or alias."""
     for column in query.tree.find_all(exp.Identifier):
@@ -103,13 +139,16 @@ def _is_bare(
     return any(True for _ in query.tree.find_all(*kinds))
 
 
-def _level(select: exp.Select) -> Iterator[exp.Expression]:
-    for part in (*select.expressions, *(select.args.get(p) for p in ("having", "order", "qualify", "group", "where"))):
-        if isinstance(part, exp.Expression):
+def _level(select: exp.Select) -> Iterator[exp.Expr]:
+    for part in (
+        *select.expressions,
+        *(select.args.get(p) for p in ("having", "order", "qualify", "group", "where")),
+    ):
+        if isinstance(part, exp.Expr):
             yield from inside(part)
 
 
-def _node(query: Query, node: exp.Expression, scope: Scope, unique: list[Names]) -> Iterator[Fault]:
+def _node(query: Query, node: exp.Expr, scope: Scope, unique: list[Names]) -> Iterator[Fault]:
     if isinstance(node, exp.Window) and not isinstance(node.this, exp.Identifier):
         yield from _window(query, node, scope, unique)
         return
@@ -117,21 +156,41 @@ def _node(query: Query, node: exp.Expression, scope: Scope, unique: list[Names])
     windowed = isinstance(over, exp.Window)
     if isinstance(node, _PICKS) and not windowed:
         name = _NAMES[type(node)][0]
-        yield Fault("not-deterministic", query.place_of_call(node, *_NAMES[type(node)]), f"{name}() takes any of several rows", _TIES,
-                    "use max() or min(), or max(struct(order, key, value)).value")  # fmt: skip
+        yield Fault(
+            "not-deterministic",
+            query.place_of_call(node, *_NAMES[type(node)]),
+            f"{name}() takes any of several rows",
+            TIES,
+            "use max() or min(), or max(struct(order, key, value)).value",
+        )
     elif isinstance(node, _LISTS) and not _sorted(node):
         name = next((c.name for c in query.calls if c.name in _NAMES[type(node)]), _NAMES[type(node)][0])
-        yield Fault("not-deterministic", query.place_of_call(node, *_NAMES[type(node)]), f"{name}() gives a list in no order",
-                    "the order of its elements changes with the layout of the files", f"write sort_array({name}(…))")  # fmt: skip
+        yield Fault(
+            "not-deterministic",
+            query.place_of_call(node, *_NAMES[type(node)]),
+            f"{name}() gives a list in no order",
+            "the order of its elements changes with the layout of the files",
+            f"write sort_array({name}(…))",
+        )
     elif isinstance(node, exp.GroupConcat) and not isinstance(node.this, exp.Order):
-        yield Fault("not-deterministic", query.place_of_call(node, *_NAMES[exp.GroupConcat]), "listagg() joins text in no order",
-                    "the order changes with the layout of the files", "add WITHIN GROUP (ORDER BY the same expression)")  # fmt: skip
-    elif isinstance(node, exp.Sum | exp.Avg) or _is_named(node, "try_sum", "try_avg", "mean"):
+        yield Fault(
+            "not-deterministic",
+            query.place_of_call(node, *_NAMES[exp.GroupConcat]),
+            "listagg() joins text in no order",
+            "the order changes with the layout of the files",
+            "add WITHIN GROUP (ORDER BY the same expression)",
+        )
+    elif isinstance(node, exp.Sum | exp.Avg) or function_name(node) in ("try_sum", "try_avg", "mean"):
         value = node.this if isinstance(node, exp.Sum | exp.Avg) else next(iter(node.expressions), None)
         if is_float(value, scope):
             name = "avg" if isinstance(node, exp.Avg) else "sum"
-            yield Fault("float-sum", query.place_of_call(node, name, "mean", "try_sum", "try_avg"), f"{name}() adds up floating-point numbers",
-                        _FLOAT, f"{name}(CAST(… AS DECIMAL(38, 6))), and CAST the result AS DOUBLE if that is its column")  # fmt: skip
+            yield Fault(
+                "float-sum",
+                query.place_of_call(node, name, "mean", "try_sum", "try_avg"),
+                f"{name}() adds up floating-point numbers",
+                FLOAT,
+                f"{name}(CAST(… AS DECIMAL(38, 6))), and CAST the result AS DOUBLE if that is its column",
+            )
 
 
 def _window(query: Query, node: exp.Window, scope: Scope, unique: list[Names]) -> Iterator[Fault]:
@@ -140,10 +199,14 @@ def _window(query: Query, node: exp.Window, scope: Scope, unique: list[Names]) -
         function = function.this
     spec = _named_window(node)
     order = node.args.get("order") or (spec.args.get("order") if spec else None)
-    partition = [*(node.args.get("partition_by") or []), *((spec.args.get("partition_by") or []) if spec else [])]
+    partition = [
+        *(node.args.get("partition_by") or []),
+        *((spec.args.get("partition_by") or []) if spec else []),
+    ]
     frame = node.args.get("spec") or (spec.args.get("spec") if spec else None)
     by_rows = frame is not None and str(frame.args.get("kind")).upper() == "ROWS"
-    whole = by_rows and str(frame.args.get("start")).upper() == "UNBOUNDED" and str(frame.args.get("end")).upper() == "UNBOUNDED"
+    bounds = {str(frame.args.get(side)).upper() for side in ("start", "end")} if frame is not None else set()
+    whole = by_rows and bounds == {"UNBOUNDED"}
     takes = isinstance(function, (*_RANKS, *_PICKS))
     if (takes or (by_rows and not whole)) and not _total(order, partition, unique):
         name = _NAMES.get(type(function), (str(function.key),))[0]
@@ -153,14 +216,19 @@ def _window(query: Query, node: exp.Window, scope: Scope, unique: list[Names]) -
             query.place_of_call(node, *_NAMES.get(type(function), (name,))),
             f"{what} in an order that is not total",
             "rows that are equal in PARTITION BY and ORDER BY change places with the layout of the files",
-            f"add {_key_words(unique)} to the ORDER BY" if unique else "order by columns that identify a row",
+            f"add {_key_words(unique, scope)} to the ORDER BY",
         )
     if isinstance(function, _LISTS) and not _sorted(node):
-        yield Fault("not-deterministic", query.place_of_call(function, *_NAMES[type(function)]), "a list is collected in no order",
-                    "the order of its elements changes with the layout of the files", "wrap it: sort_array(… OVER (…))")  # fmt: skip
+        yield Fault(
+            "not-deterministic",
+            query.place_of_call(function, *_NAMES[type(function)]),
+            "a list is collected in no order",
+            "the order of its elements changes with the layout of the files",
+            "wrap it: sort_array(… OVER (…))",
+        )
 
 
-def _named_window(node: exp.Window) -> exp.Expression | None:
+def _named_window(node: exp.Window) -> exp.Expr | None:
     name = node.args.get("alias")
     select = node.find_ancestor(exp.Select)
     if not name or select is None:
@@ -168,7 +236,7 @@ def _named_window(node: exp.Window) -> exp.Expression | None:
     return next((w for w in select.args.get("windows") or [] if w.this and w.this.name == name.name), None)
 
 
-def _total(order: exp.Expression | None, partition: Iterable[exp.Expression], unique: Iterable[Names]) -> bool:
+def _total(order: exp.Expr | None, partition: Iterable[exp.Expr], unique: Iterable[Names]) -> bool:
     """Whether the columns of ORDER BY and PARTITION BY identify a row."""
     ordered = [o.this for o in order.expressions] if order is not None else []
     if order is None:
@@ -177,16 +245,16 @@ def _total(order: exp.Expression | None, partition: Iterable[exp.Expression], un
     return any(key and key <= names for key in unique)
 
 
-def _key_words(unique: list[Names]) -> str:
-    return ", ".join(sorted(unique[0])) if unique and unique[0] else "the key"
+def _key_words(unique: list[Names], scope: Scope) -> str:
+    """The columns of the first set that can be named where the order is written."""
+    for names in unique:
+        if names and all(scope.finds([name], aliases=False) for name in names):
+            return ", ".join(sorted(names))
+    return "columns that identify a row"
 
 
-def _sorted(node: exp.Expression) -> bool:
+def _sorted(node: exp.Expr) -> bool:
     parent = node.parent
     while isinstance(parent, exp.Paren | exp.Filter):
         parent = parent.parent
-    return isinstance(parent, _ORDERLESS) or _is_named(parent, *_ORDERLESS_NAMES)
-
-
-def _is_named(node: exp.Expression | None, *names: str) -> bool:
-    return isinstance(node, exp.Anonymous) and str(node.this).lower() in names
+    return isinstance(parent, _ORDERLESS) or function_name(parent) in _ORDERLESS_NAMES

@@ -10,19 +10,49 @@ DOUBLE = "double"
 _FLOATS = ("double", "float")
 #: Functions that return a double whatever they are given.
 _ALWAYS = (
-    exp.Sqrt, exp.Cbrt, exp.Exp, exp.Ln, exp.Log, exp.Pow, exp.Sin, exp.Cos, exp.Tan, exp.Asin, exp.Acos,
-    exp.Atan, exp.Rand,
-)  # fmt: skip
+    exp.Sqrt,
+    exp.Cbrt,
+    exp.Exp,
+    exp.Ln,
+    exp.Log,
+    exp.Pow,
+    exp.Sin,
+    exp.Cos,
+    exp.Tan,
+    exp.Asin,
+    exp.Acos,
+    exp.Atan,
+    exp.Rand,
+)
 #: Functions whose result is of the type of their arguments.
-_SAME = (exp.Coalesce, exp.Abs, exp.Greatest, exp.Least, exp.Round, exp.Max, exp.Min, exp.Sum, exp.Neg, exp.Paren,
-         exp.Nullif, exp.Mod, exp.Filter, exp.Window, exp.AnyValue, exp.First, exp.Last)  # fmt: skip
+_SAME = (
+    exp.Coalesce,
+    exp.Abs,
+    exp.Greatest,
+    exp.Least,
+    exp.Round,
+    exp.Max,
+    exp.Min,
+    exp.Sum,
+    exp.Neg,
+    exp.Paren,
+    exp.Nullif,
+    exp.Mod,
+    exp.Filter,
+    exp.Window,
+    exp.AnyValue,
+    exp.First,
+    exp.Last,
+)
 
 
-def kind_of(node: exp.Expression | None, scope: Scope) -> str | None:
+def kind_of(node: exp.Expr | None, scope: Scope) -> str | None:
     """The Spark type of an expression; None where it is not known."""
     match node:
         case None:
             return None
+        case exp.Distinct():
+            return _widest([kind_of(value, scope) for value in node.expressions])
         case exp.Alias():
             return kind_of(node.this, scope)
         case exp.Column():
@@ -57,7 +87,7 @@ def kind_of(node: exp.Expression | None, scope: Scope) -> str | None:
     return None
 
 
-def is_float(node: exp.Expression | None, scope: Scope) -> bool:
+def is_float(node: exp.Expr | None, scope: Scope) -> bool:
     """Whether an expression is known to be a floating-point number."""
     return kind_of(node, scope) in _FLOATS
 

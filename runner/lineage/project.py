@@ -10,7 +10,7 @@ from runner.errors import Fault, ProjectError, did_you_mean
 from runner.lineage.columns import source_columns
 from runner.lineage.determinism import determinism_faults
 from runner.lineage.query import Query, locator, parse_query
-from runner.lineage.reach import foreign_relation, outside_faults
+from runner.lineage.reach import FOREIGN, foreign_relation, outside_faults
 from runner.lineage.relation import OPEN, Relation, relation
 from runner.lineage.resolve import Resolver
 from runner.lineage.rowwise import rowwise_faults
@@ -49,13 +49,16 @@ def compile_project(
         except ProjectError as error:
             found += error.faults
             continue
-        found += check_sql(model, rendered[model.id], source_columns(model, project), project)
+        columns = source_columns(model, project, broken)
+        found += check_sql(model, rendered[model.id], columns, project)
     if found:
         raise ProjectError(in_order(found))
     return rendered
 
 
-def check_sql(model: Model, rendered: Rendered, columns: Columns, project: Project | None = None) -> list[Fault]:
+def check_sql(
+    model: Model, rendered: Rendered, columns: Columns, project: Project | None = None
+) -> list[Fault]:
     """What is wrong with the query of ``model``.
 
     ``columns``: source → column → type; None = not known, and then nothing is claimed about the source.
@@ -72,7 +75,8 @@ def check_sql(model: Model, rendered: Rendered, columns: Columns, project: Proje
     faults = [*resolver.faults, *outside_faults(query)]
     if not resolver.faults:
         faults += _returned_faults(model, query, returned)
-    faults += _unused_faults(model, query)
+    if not any(fault.code in FOREIGN for fault in faults):
+        faults += _unused_faults(model, query)
     faults += rowwise_faults(model, query)
     if not model.history:
         keys = [frozenset(c.lower() for c in model.target.key)]
@@ -81,7 +85,9 @@ def check_sql(model: Model, rendered: Rendered, columns: Columns, project: Proje
     return faults
 
 
-def _relation(model: Model, name: str, columns: Mapping[str, str] | None, project: Project | None) -> Relation:
+def _relation(
+    model: Model, name: str, columns: Mapping[str, str] | None, project: Project | None
+) -> Relation:
     if columns is None:
         return OPEN
     origin = next(s.origin for s in model.sources if s.name == name)
@@ -109,18 +115,28 @@ def _returned_faults(model: Model, query: Query, returned: Relation) -> Iterator
                 place,
                 f"the query does not return the column '{column.name}'",
                 f"the target declares it at {column.place}",
-                f"it returns '{hint.split(chr(39))[1]}': {hint}" if hint.startswith("did") else
-                f"add it to the SELECT, or remove it from the columns of {model.target.table}",
+                f"it returns '{hint.split(chr(39))[1]}': write AS {column.name}"
+                if hint.startswith("did")
+                else f"add it to the SELECT, or remove it from the columns of {model.target.table}",
             )
     for name in returned.repeated:
-        yield Fault("duplicate-column", place, f"the query returns two columns named '{name}'", "MERGE could not tell them apart",
-                    "give one of them another name, or leave it out: * EXCEPT (…)")  # fmt: skip
+        yield Fault(
+            "duplicate-column",
+            place,
+            f"the query returns two columns named '{name}'",
+            "MERGE could not tell them apart",
+            "give one of them another name, or leave it out: * EXCEPT (…)",
+        )
 
 
 def _unused_faults(model: Model, query: Query) -> Iterator[Fault]:
     read = {table.name.lower() for table in query.tree.find_all(exp.Table)}
     for source in model.sources:
         if view_name(source.name).lower() not in read:
-            yield Fault("unused-source", source.place, f"the SQL never reads the source '{source.name}'",
-                        "every input costs a look at what is new in it, and may rebuild the table",
-                        f"remove it, or read it: {{{{ source('{source.name}') }}}}")  # fmt: skip
+            yield Fault(
+                "unused-source",
+                source.place,
+                f"the SQL never reads the source '{source.name}'",
+                "every input costs a look at what is new in it, and may rebuild the table",
+                f"remove it, or read it: {{{{ source('{source.name}') }}}}",
+            )

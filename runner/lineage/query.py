@@ -25,7 +25,7 @@ class Call:
 class Query:
     """``tree`` is the parse of ``text``; ``locate`` turns an offset of it into a place."""
 
-    tree: exp.Expression
+    tree: exp.Expr
     text: str
     locate: Callable[[int], Place]
 
@@ -43,21 +43,30 @@ class Query:
             if after.token_type is TokenType.L_PAREN and token.token_type is not TokenType.STRING
         )
 
-    def place(self, node: exp.Expression | None) -> Place:
+    def place(self, node: exp.Expr | None) -> Place:
         """Where a node begins, as far as the parse tells: at its first name."""
         return self.locate(self.start(node))
 
-    def start(self, node: exp.Expression | None) -> int:
+    def start(self, node: exp.Expr | None) -> int:
         """The offset of the first name within a node; 0 where it has none."""
         if node is None:
             return 0
         starts = [found.meta["start"] for found in node.find_all(exp.Identifier) if "start" in found.meta]
         return min(starts, default=0)
 
-    def place_of_call(self, node: exp.Expression, *names: str) -> Place:
+    def place_of_word(self, node: exp.Expr, kind: TokenType) -> Place:
+        """Where the first keyword of a kind stands after the beginning of ``node``."""
+        start = self.start(node)
+        return self.locate(
+            next((t.start for t in self.tokens if t.token_type is kind and t.start > start), start)
+        )
+
+    def place_of_call(self, node: exp.Expr, *names: str) -> Place:
         """Where the call of one of ``names`` that ``node`` came from stands."""
         inside = self.start(node)
-        before = [call.start for call in self.calls if call.name in names and (call.start < inside or not inside)]
+        before = [
+            call.start for call in self.calls if call.name in names and (call.start < inside or not inside)
+        ]
         return self.locate(before[-1] if before else inside)
 
 
@@ -67,7 +76,7 @@ def parse_query(text: str, locate: Callable[[int], Place]) -> Query | Fault:
     if isinstance(tree, Fault):
         return tree
     inner = tree
-    while isinstance(inner, exp.Subquery | exp.Paren) and isinstance(inner.this, exp.Expression):
+    while isinstance(inner, exp.Subquery | exp.Paren) and isinstance(inner.this, exp.Expr):
         inner = inner.this
     if not isinstance(inner, exp.Select | exp.SetOperation):
         return Fault(
@@ -86,11 +95,19 @@ def parse_expression(text: str, locate: Callable[[int], Place]) -> Query | Fault
     if isinstance(tree, Fault):
         return tree
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or tree.args.get("from_"):
-        return Fault("sql-syntax", locate(0), f"'{text}' is not one expression", fix="write one predicate or value over columns")
-    return Query(tree.expressions[0], f"SELECT {text}", lambda offset: locate(max(0, offset - len("SELECT "))))
+        return Fault(
+            "sql-syntax",
+            locate(0),
+            f"'{text}' is not one expression",
+            "it is put into a statement of the engine",
+            "write one predicate or value over columns",
+        )
+    return Query(
+        tree.expressions[0], f"SELECT {text}", lambda offset: locate(max(0, offset - len("SELECT ")))
+    )
 
 
-def _parsed(text: str, locate: Callable[[int], Place]) -> exp.Expression | Fault:
+def _parsed(text: str, locate: Callable[[int], Place]) -> exp.Expr | Fault:
     try:
         trees = parse(text, read="spark")
     except ParseError as error:
@@ -101,12 +118,29 @@ def _parsed(text: str, locate: Callable[[int], Place]) -> exp.Expression | Fault
         offset = _offset(text, line, col - len(word))
         said = str(first.get("description") or error).rstrip(".")
         near = f" at '{' '.join(word.split())[:40]}'" if word.strip() else ""
-        return Fault("sql-syntax", locate(offset), f"this is not Spark SQL: {said.lower()}{near}",
-                     fix="check commas, brackets and keywords before this place")  # fmt: skip
+        return Fault(
+            "sql-syntax",
+            locate(offset),
+            f"this is not Spark SQL: {said.lower()}{near}",
+            "a query that cannot be parsed cannot be checked",
+            "check commas, brackets and keywords before this place",
+        )
     except (SqlglotError, RecursionError) as error:
-        return Fault("sql-syntax", locate(0), f"this is not Spark SQL: {type(error).__name__}", fix="simplify the query")
+        return Fault(
+            "sql-syntax",
+            locate(0),
+            f"this is not Spark SQL: {type(error).__name__}",
+            "a query that cannot be parsed cannot be checked",
+            "simplify the query",
+        )
     if len(trees) != 1 or trees[0] is None:
-        return Fault("sql-syntax", locate(0), "this is not one query", fix="write one SELECT")
+        return Fault(
+            "sql-syntax",
+            locate(0),
+            "this is not one query",
+            "the rows of the target are what one query returns",
+            "write one SELECT",
+        )
     return trees[0]
 
 
@@ -130,21 +164,23 @@ def locator(text: str, line: int, col: int, at: Callable[[int, int], Place]) -> 
     return locate
 
 
-def selects(tree: exp.Expression) -> Iterator[exp.Select]:
+def selects(tree: exp.Expr) -> Iterator[exp.Select]:
     """Every SELECT of a query, outer ones first."""
     yield from tree.find_all(exp.Select)
 
 
-def inside(node: exp.Expression) -> Iterator[exp.Expression]:
+def inside(node: exp.Expr) -> Iterator[exp.Expr]:
     """The nodes of one level: those of nested queries are left out."""
     stack = [node]
     while stack:
         found = stack.pop()
         yield found
-        stack.extend(reversed([child for child in found.iter_expressions() if not isinstance(child, exp.Query)]))
+        stack.extend(
+            reversed([child for child in found.iter_expressions() if not isinstance(child, exp.Query)])
+        )
 
 
-def nested(node: exp.Expression) -> Iterator[exp.Expression]:
+def nested(node: exp.Expr) -> Iterator[exp.Expr]:
     """The queries directly within the expressions of one level."""
     for found in inside(node):
         yield from (child for child in found.iter_expressions() if isinstance(child, exp.Query))

@@ -70,6 +70,11 @@ class Scope:
     def all(self) -> dict[str, Relation]:
         return {**self.sources, **self.hidden}
 
+    def source(self, name: str) -> Relation | None:
+        """The source of that alias, here or further out."""
+        found = self.all().get(name.lower())
+        return found or (self.outer.source(name) if self.outer else None)
+
     def finds(self, parts: list[str], *, aliases: bool) -> bool:
         """Whether a dotted name means something here or further out; struct fields are not followed."""
         first = parts[0].lower()

@@ -12,27 +12,20 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from runner.errors import Fault, did_you_mean
+from runner.lineage.functions import BARE_FUNCTIONS, GENERATORS, TABLE_FUNCTIONS, function_name
 from runner.lineage.kinds import kind_of
 from runner.lineage.query import Query, inside, nested
 from runner.lineage.relation import OPEN, Names, Relation, Scope, relation, renamed
 
 Ctes = Mapping[str, Relation]
-#: Names that Spark reads as functions where no column bears them; ``clock`` says so itself.
-BARE_FUNCTIONS = frozenset(
-    ("current_date", "current_timestamp", "current_time", "localtimestamp", "current_user", "session_user", "user")
-)
-#: Functions that may stand in FROM: they make rows of their arguments.
-TABLE_FUNCTIONS = frozenset(
-    ("range", "explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack",
-     "json_tuple", "variant_explode", "variant_explode_outer")  # fmt: skip
-)
-_GENERATORS = ("explode", "posexplode", "inline", "stack", "jsontuple", "json_tuple", "variant_explode", "parse_url")
 
 
 class Resolver:
     """Walks one query. ``views``: the relations it may read, by name in lower case."""
 
-    def __init__(self, query: Query, views: Mapping[str, Relation], foreign: Callable[[exp.Table], Fault]) -> None:
+    def __init__(
+        self, query: Query, views: Mapping[str, Relation], foreign: Callable[[exp.Table], Fault]
+    ) -> None:
         self.query = query
         self.views = views
         self.foreign = foreign
@@ -43,11 +36,11 @@ class Resolver:
         """The columns that the query returns."""
         return self._query(self.query.tree, {}, None)
 
-    def scope(self, select: exp.Expression) -> Scope:
+    def scope(self, select: exp.Expr) -> Scope:
         """The scope of a SELECT of the query, after :meth:`run`."""
         return self.scopes.get(id(select), Scope())
 
-    def _query(self, node: exp.Expression, ctes: Ctes, outer: Scope | None) -> Relation:
+    def _query(self, node: exp.Expr, ctes: Ctes, outer: Scope | None) -> Relation:
         ctes = self._with(node, ctes, outer)
         if isinstance(node, exp.Subquery):
             return self._query(node.this, ctes, outer)
@@ -59,13 +52,15 @@ class Resolver:
                 return OPEN
             unique: tuple[Names, ...] = (frozenset(left.columns),) if node.args.get("distinct") else ()
             pairs = zip(left.columns.items(), right.columns.values(), strict=False)
-            columns = [(left.written.get(n, n), k if k == other else _float(k, other)) for (n, k), other in pairs]
+            columns = [
+                (left.written.get(n, n), k if k == other else _float(k, other)) for (n, k), other in pairs
+            ]
             return relation(columns, unique)
         if isinstance(node, exp.Select):
             return self._select(node, ctes, outer)
         return OPEN
 
-    def _with(self, node: exp.Expression, ctes: Ctes, outer: Scope | None) -> Ctes:
+    def _with(self, node: exp.Expr, ctes: Ctes, outer: Scope | None) -> Ctes:
         found = node.args.get("with_")
         if found is None:
             return ctes
@@ -107,13 +102,15 @@ class Resolver:
         self._order(node, scope)
         return OPEN if columns is None else relation(columns, _unique(node, scope, columns))
 
-    def _order(self, node: exp.Expression, scope: Scope) -> None:
+    def _order(self, node: exp.Expr, scope: Scope) -> None:
         for part in ("order", "sort", "cluster", "distribute", "limit", "offset"):
             self._check(node.args.get(part), scope, {}, aliases=True)
 
-    def _source(self, item: exp.Expression, scope: Scope, ctes: Ctes, *, hidden: bool) -> None:
+    def _source(self, item: exp.Expr, scope: Scope, ctes: Ctes, *, hidden: bool) -> None:
         alias = item.args.get("alias")
-        columns = [c.name for c in alias.args.get("columns") or ()] if isinstance(alias, exp.TableAlias) else []
+        columns = (
+            [c.name for c in alias.args.get("columns") or ()] if isinstance(alias, exp.TableAlias) else []
+        )
         name = item.alias_or_name
         match item:
             case exp.Table():
@@ -137,9 +134,9 @@ class Resolver:
             self._check(join.args.get("on"), scope, ctes)
 
     def _table(self, node: exp.Table, scope: Scope, ctes: Ctes) -> Relation:
-        if not isinstance(node.this, exp.Identifier):
+        if isinstance(node.this, exp.Func):
             self._check(node.this, scope, ctes)
-            name = _function_name(node.this)
+            name = function_name(node.this)
             if name not in TABLE_FUNCTIONS:
                 self.faults.append(self.foreign(node))
             return relation([("id", "bigint")]) if name == "range" else OPEN
@@ -164,7 +161,7 @@ class Resolver:
             if not right.has(column.name):
                 self._unknown(column, column.name, join.this.alias_or_name, right)
 
-    def _check(self, node: exp.Expression | None, scope: Scope, ctes: Ctes, *, aliases: bool = False) -> None:
+    def _check(self, node: exp.Expr | None, scope: Scope, ctes: Ctes, *, aliases: bool = False) -> None:
         """Every column of an expression, and the queries within it."""
         if node is None:
             return
@@ -179,27 +176,31 @@ class Resolver:
         if scope.finds(parts, aliases=aliases) or (len(parts) == 1 and parts[0].lower() in BARE_FUNCTIONS):
             return
         sources = scope.all()
-        if len(parts) > 1 and parts[0].lower() in sources:
-            self._unknown(node, parts[1], parts[0], sources[parts[0].lower()])
+        if len(parts) > 1 and (bearer := scope.source(parts[0])):
+            self._unknown(node, parts[1], parts[0], bearer)
             return
         names = scope.names()
         what = f"there is no column '{'.'.join(parts)}'"
-        why = f"it is looked for in {_listed(list(scope.sources))}" if scope.sources else "the SELECT has no FROM"
+        shown = [f"source('{name[2:]}')" if name in self.views else name for name in scope.sources]
+        why = f"it is looked for in {_listed(shown)}" if shown else "the SELECT has no FROM"
+        known = {source.written.get(c, c) for source in sources.values() for c in source.columns or ()}
+        if 0 < len(known) <= 12:
+            why += f", with the columns {_listed(sorted(known))}"
         self.faults.append(Fault("unknown-column", self.query.place(node), what, why, _hint(parts[0], names)))
 
-    def _unknown(self, node: exp.Expression, name: str, source: str, found: Relation) -> None:
+    def _unknown(self, node: exp.Expr, name: str, source: str, found: Relation) -> None:
         names = {found.written.get(c, c) for c in found.columns or ()}
         self.faults.append(
             Fault(
                 "unknown-column",
                 self.query.place(node),
                 f"'{source}' has no column '{name}'",
-                "" if _hint(name, names).startswith("did") else f"it has {_listed(sorted(names))}",
+                f"it has {_listed(sorted(names))}",
                 _hint(name, names),
             )
         )
 
-    def _returned(self, item: exp.Expression, scope: Scope) -> list[tuple[str, str | None]] | None:
+    def _returned(self, item: exp.Expr, scope: Scope) -> list[tuple[str, str | None]] | None:
         """The columns that one item of a SELECT list returns; None where they are not known."""
         match item:
             case exp.Star():
@@ -215,12 +216,12 @@ class Resolver:
                 return [(item.name, kind_of(item, scope))]
             case exp.Dot():
                 return [(item.expression.name, None)]
-        if isinstance(item, exp.UDTF | exp.QueryTransform) or _function_name(item) in _GENERATORS:
+        if isinstance(item, exp.UDTF | exp.QueryTransform) or function_name(item) in GENERATORS:
             return None
         return [(item.sql("spark"), kind_of(item, scope))]
 
     def _star(
-        self, star: exp.Expression, sources: list[Relation], shared: set[str]
+        self, star: exp.Expr, sources: list[Relation], shared: set[str]
     ) -> list[tuple[str, str | None]] | None:
         left_out = {column.name.lower() for column in star.args.get("except_") or []}
         found: list[tuple[str, str | None]] = []
@@ -260,19 +261,13 @@ def _unique(node: exp.Select, scope: Scope, columns: list[tuple[str, str | None]
     return tuple(frozenset(passed[c] for c in key) for key in source.unique if all(c in passed for c in key))
 
 
-def _function_name(node: exp.Expression) -> str:
-    if isinstance(node, exp.Anonymous):
-        return str(node.this).lower()
-    return node.sql_names()[0].lower() if isinstance(node, exp.Func) else ""
-
-
 def _float(left: str | None, right: str | None) -> str | None:
     return next((kind for kind in (left, right) if kind in ("double", "float")), None)
 
 
 def _hint(word: str, names: set[str]) -> str:
     hint = did_you_mean(word, names)
-    return hint if hint.startswith("did") or len(names) <= 12 else "compare the names with those of the source"
+    return hint if hint.startswith("did") else "compare the name with those of the source"
 
 
 def _listed(names: list[str], most: int = 12) -> str:

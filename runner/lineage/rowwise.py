@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
-from sqlglot import exp
+from sqlglot import TokenType, exp
 
 from runner.errors import Fault
+from runner.lineage.functions import function_name, is_aggregate
 from runner.lineage.query import Query, inside
 from runner.render import view_name
 from runner.spec import Model, Read, Source, TableInput
@@ -33,7 +35,7 @@ class _Rowwise:
             yield self._twice(tables[1])
             return
         seen: set[int] = set()
-        relation: exp.Expression | None = tables[0] if tables else None
+        relation: exp.Expr | None = tables[0] if tables else None
         while relation is not None and id(relation) not in seen:
             seen.add(id(relation))
             select = relation.find_ancestor(exp.Select)
@@ -48,23 +50,29 @@ class _Rowwise:
 
     def _references(self, name: str) -> list[exp.Table]:
         return [
-            t for t in self.query.tree.find_all(exp.Table)
+            t
+            for t in self.query.tree.find_all(exp.Table)
             if isinstance(t.this, exp.Identifier) and not t.db and t.name.lower() == name.lower()
-        ]  # fmt: skip
+        ]
 
-    def _outwards(self, select: exp.Select) -> tuple[exp.Expression | None, Fault | None]:
+    def _outwards(self, select: exp.Select) -> tuple[exp.Expr | None, Fault | None]:
         """The relation that hands the rows of ``select`` on, or the fault of what swallows them."""
-        node: exp.Expression = select
+        node: exp.Expr = select
         while True:
             parent = node.parent
             match parent:
                 case None:
                     return None, None
                 case exp.SetOperation():
-                    return None, self._fault(select, f"stands in {_set_name(parent)}",
-                                             "rows of the other side would be taken for rows that are gone")  # fmt: skip
+                    return None, self._fault(
+                        select,
+                        f"stands in {_set_name(parent)}",
+                        "rows of the other side would be taken for rows that are gone",
+                    )
                 case exp.CTE():
-                    uses = [t for t in self._references(parent.alias) if t.find_ancestor(exp.CTE) is not parent]
+                    uses = [
+                        t for t in self._references(parent.alias) if t.find_ancestor(exp.CTE) is not parent
+                    ]
                     if len(uses) > 1:
                         return None, self._twice(uses[1])
                     return (uses[0] if uses else None), None
@@ -73,12 +81,19 @@ class _Rowwise:
                 case exp.Subquery() | exp.With():
                     node = parent
                 case exp.Lateral():
-                    return None, self._fault(select, "stands in a LATERAL subquery", "its rows would be read once for each row of another")
+                    return None, self._fault(
+                        select,
+                        "stands in a LATERAL subquery",
+                        "its rows would be read once for each row of another",
+                    )
                 case _:
-                    return None, self._fault(select, "stands in a subquery of an expression",
-                                             "then other rows depend on it, and they are not read again when it changes")  # fmt: skip
+                    return None, self._fault(
+                        select,
+                        "stands in a subquery of an expression",
+                        "then other rows depend on it, and they are not read again when it changes",
+                    )
 
-    def _position(self, relation: exp.Expression, select: exp.Select) -> Iterator[Fault]:
+    def _position(self, relation: exp.Expr, select: exp.Select) -> Iterator[Fault]:
         joins: list[exp.Join] = select.args.get("joins") or []
         own = relation.find_ancestor(exp.Join, exp.Select)
         at = joins.index(own) if isinstance(own, exp.Join) and own in joins else -1
@@ -88,12 +103,29 @@ class _Rowwise:
             here = i == at
             if i < at:
                 continue
-            if kind == "CROSS" or not (join.args.get("on") or join.args.get("using") or kind in ("SEMI", "ANTI")):
+            if kind == "CROSS" or not (
+                join.args.get("on") or join.args.get("using") or kind in ("SEMI", "ANTI")
+            ):
                 if not isinstance(join.this, exp.Lateral):
-                    yield self._fault(join.this, "is joined with every row of another relation (CROSS JOIN)", "rows would be multiplied")
-            elif side == "FULL" or (side == "RIGHT" and not here) or (here and side == "LEFT") or (here and kind in ("SEMI", "ANTI")):
+                    yield self._fault(
+                        join.this,
+                        "is joined with every row of another relation (CROSS JOIN)",
+                        "rows would be multiplied",
+                    )
+            elif (
+                side == "FULL"
+                or (side == "RIGHT" and not here)
+                or (here and side == "LEFT")
+                or (here and kind in ("SEMI", "ANTI"))
+            ):
                 name = " ".join(word for word in (side, kind) if word)
-                yield self._fault(relation, f"is on the side of a {name} JOIN whose rows may be missing", why)
+                fault = self._fault(
+                    relation, f"is on the side of a {name} JOIN whose rows may be missing", why
+                )
+                yield dataclasses.replace(
+                    fault,
+                    fix=f"put it first: FROM {relation.alias_or_name} LEFT JOIN …; or {fault.fix}",
+                )
 
     def _level(self, select: exp.Select) -> Iterator[Fault]:
         why = "then a row of the target depends on many rows, and only the changed ones are read"
@@ -102,27 +134,35 @@ class _Rowwise:
         if select.args.get("limit"):
             yield self._fault(select, "goes through LIMIT", why)
         if select.args.get("group"):
-            yield self._fault(select.args["group"], "goes through GROUP BY", why)
+            fault = self._fault(select, "goes through GROUP BY", why)
+            yield dataclasses.replace(fault, place=self.query.place_of_word(select, TokenType.GROUP_BY))
             return
         parts = [*select.expressions, *(select.args.get(p) for p in ("having", "qualify"))]
-        for node in (n for part in parts if isinstance(part, exp.Expression) for n in inside(part)):
+        for node in (n for part in parts if isinstance(part, exp.Expr) for n in inside(part)):
             if isinstance(node, exp.Window):
                 yield self._fault(node, "goes through a window function", why)
                 return
-            if isinstance(node, exp.AggFunc) and not node.find_ancestor(exp.Window, exp.Select, exp.Lambda) == node.parent:
-                yield self._fault(node, f"goes through the aggregate {node.sql_names()[0].lower()}()", why)
+            if is_aggregate(node):
+                yield self._fault(node, f"goes through the aggregate {function_name(node)}()", why)
                 return
 
-    def _twice(self, table: exp.Expression) -> Fault:
-        return self._fault(table, "is read twice", "the new rows would meet only new rows of the other reading")
+    def _twice(self, table: exp.Expr) -> Fault:
+        return self._fault(
+            table, "is read twice", "the new rows would meet only new rows of the other reading"
+        )
 
-    def _fault(self, node: exp.Expression, what: str, why: str) -> Fault:
+    def _fault(self, node: exp.Expr, what: str, why: str) -> Fault:
         name, read = self.source.name, self.source.read
         if self.grouped:
             fix = "write read: affected with `by` in the spec, which reads whole groups again"
         else:
-            fix = "keep this table row by row, and do it in a model that reads this table `affected`; of equal keys `dedupe` keeps one"
-        return Fault("not-row-wise", self.query.place(node), f"the source '{name}', read '{read}', {what}", why, fix)
+            fix = (
+                "keep this table row by row (of equal keys `dedupe` keeps one), and do it in a model that"
+                " reads this table `affected`"
+            )
+        return Fault(
+            "not-row-wise", self.query.place(node), f"the source '{name}', read '{read}', {what}", why, fix
+        )
 
 
 def _set_name(node: exp.SetOperation) -> str:

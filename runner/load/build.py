@@ -88,7 +88,11 @@ def _source(name: str, at: At) -> Source:
         {column: cast(str, sql.value) for column, sql in cast("Mapping[str, At]", mapping.value).items()}
         for mapping in record.many("by")
     )
-    return Source(name, origin, Read(record.text("read")), at.place, by)
+    places = tuple(
+        {column: sql.place for column, sql in cast("Mapping[str, At]", mapping.value).items()}
+        for mapping in record.many("by")
+    )
+    return Source(name, origin, Read(record.text("read")), at.place, by, places)
 
 
 def _target(record: Record) -> Target:
@@ -103,7 +107,9 @@ def _target(record: Record) -> Target:
         format_version=cast(int, record.get("format_version", 3)),
         publish=record.text("publish", "branch"),
         max_deleted=cast(Threshold, record.get("max_deleted", Threshold(percent=10.0))),
-        retention=Retention(retention.text("column"), cast(dt.timedelta, retention.get("keep"))) if retention else None,
+        retention=Retention(retention.text("column"), cast(dt.timedelta, retention.get("keep")))
+        if retention
+        else None,
         maintenance=_plain(record.record("maintenance")),
     )
 
@@ -113,7 +119,8 @@ def _plain(record: Record | None) -> dict[str, object]:
     if record is None:
         return {}
     return {
-        key: _plain(at.value) if isinstance(at.value, Record) else at.value for key, at in record.values.items()
+        key: _plain(at.value) if isinstance(at.value, Record) else at.value
+        for key, at in record.values.items()
     }
 
 
@@ -121,7 +128,7 @@ def _column(name: str, at: At) -> Column:
     record = cast(Record, at.value)
     return Column(
         name=name,
-        type=record.text("type"),
+        type=record.text("type", "unknown"),
         place=at.place,
         description=record.text("description"),
         checks=tuple(_checks(record.get("checks"), name)),

@@ -6,7 +6,7 @@ check needs stands in its own mapping, its options there or beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,10 +27,19 @@ class CheckRecord:
     place: Place
 
 
+_SCOPE = {True: "it looks at whole rows or the whole table", False: "it looks at one column"}
+
+
 def read_checks(reader: Reader, node: Node, label: str, *, of_column: bool) -> Iterator[CheckRecord]:
     """The checks of a column or a model."""
     if not isinstance(node, Items):
-        reader.fault("wrong-type", node.place, f"`{label}` is to be a list of checks", fix="write [not_null] or one check a line with '- '")
+        reader.fault(
+            "wrong-type",
+            node.place,
+            f"`{label}` is no list of checks",
+            "a column or model may have several",
+            "write [not_null] or one check a line with '- '",
+        )
         return
     for item in node.items:
         if found := _read_check(reader, item, of_column=of_column):
@@ -38,21 +47,33 @@ def read_checks(reader: Reader, node: Node, label: str, *, of_column: bool) -> I
 
 
 def _read_check(reader: Reader, node: Node, *, of_column: bool) -> CheckRecord | None:
-    kinds = {name: form for name, form in CHECK_FORMS.items() if (form.of_column if of_column else form.of_model)}
+    kinds = {
+        name: form for name, form in CHECK_FORMS.items() if (form.of_column if of_column else form.of_model)
+    }
     if isinstance(node, Scalar):
         form = _form(reader, node.text, node.place, kinds, of_column=of_column)
         return _complete(reader, node.text, form, {}, node.place) if form else None
     if not isinstance(node, Entries) or not node.entries:
-        reader.fault("wrong-type", node.place, "this is not a check", fix=f"write one of {', '.join(kinds)}")
+        reader.fault(
+            "wrong-type",
+            node.place,
+            "this is not a check",
+            "a check is its kind, or a mapping with one kind",
+            f"write one of {', '.join(kinds)}",
+        )
         return None
     beside = [(key, value) for key, value in node.entries if key.text in CHECK_OPTIONS]
     named = [(key, value) for key, value in node.entries if key.text not in CHECK_OPTIONS]
     if len(named) != 1:
         place = named[1][0].place if named else node.place
         what = " and ".join(f"'{key.text}'" for key, _ in named) or "no kind"
-        reader.fault("wrong-check", place, f"this check has {what}", "a check has one kind; its options are "
-                     + ", ".join(CHECK_OPTIONS), did_you_mean(named[1][0].text, CHECK_OPTIONS) if named else
-                     f"write one of {', '.join(kinds)}")  # fmt: skip
+        reader.fault(
+            "wrong-check",
+            place,
+            f"this check has {what}",
+            "a check has one kind; its options are " + ", ".join(CHECK_OPTIONS),
+            _near(named[1][0].text, CHECK_OPTIONS) if named else f"write one of {', '.join(kinds)}",
+        )
         return None
     (key, value), *_ = named
     form = _form(reader, key.text, key.place, kinds, of_column=of_column)
@@ -63,20 +84,39 @@ def _read_check(reader: Reader, node: Node, *, of_column: bool) -> CheckRecord |
         return None
     for option, given in beside:
         if option.text in inside:
-            reader.fault("duplicate-key", option.place, f"'{option.text}' is written inside the check and beside it", fix="remove one of them")
+            reader.fault(
+                "duplicate-key",
+                option.place,
+                f"'{option.text}' is written inside the check and beside it",
+                "only one can hold",
+                "remove one of them",
+            )
         inside[option.text] = (option.place, given)
     return _complete(reader, key.text, form, inside, key.place)
 
 
-def _form(reader: Reader, kind: str, place: Place, kinds: Mapping[str, CheckForm], *, of_column: bool) -> CheckForm | None:
+def _form(
+    reader: Reader, kind: str, place: Place, kinds: Mapping[str, CheckForm], *, of_column: bool
+) -> CheckForm | None:
     if kind in kinds:
         return kinds[kind]
     if kind in CHECK_FORMS:
         where = "a model" if of_column else "a column"
-        reader.fault("wrong-check", place, f"'{kind}' is a check of {where}", fix="move it to `checks:` of the "
-                     + ("model" if of_column else "column that it looks at"))  # fmt: skip
+        reader.fault(
+            "wrong-check",
+            place,
+            f"'{kind}' is a check of {where}",
+            _SCOPE[of_column],
+            "move it to `checks:` of the " + ("model" if of_column else "column that it looks at"),
+        )
     else:
-        reader.fault("unknown-check", place, f"there is no check '{kind}'", fix=did_you_mean(kind, kinds))
+        reader.fault(
+            "unknown-check",
+            place,
+            f"there is no check '{kind}'",
+            f"checks are {', '.join(kinds)}",
+            _near(kind, kinds),
+        )
     return None
 
 
@@ -88,8 +128,12 @@ def _inside(reader: Reader, kind: str, form: CheckForm, value: Node) -> dict[str
         return {}
     if form.short:
         return {form.short: (value.place, value)}
-    fix = f"write `{kind}: {{{', '.join(f'{name}: …' for name in form.args)}}}`" if form.args else f"write `{kind}` alone"
-    reader.fault("wrong-type", value.place, f"`{kind}` takes a mapping", fix=fix)
+    fix = (
+        f"write `{kind}: {{{', '.join(f'{name}: …' for name in form.args)}}}`"
+        if form.args
+        else f"write `{kind}` alone"
+    )
+    reader.fault("wrong-type", value.place, f"`{kind}` takes a mapping", "its values need names", fix)
     return None
 
 
@@ -105,7 +149,13 @@ def _complete(
     values = reader.keyed(Entries(entries, place), known, f"{kind} check")
     if form.args and not any(name in values.key_places for name in form.args) and kind != "unique":
         if not _needed(form.args):
-            reader.fault("missing-key", place, f"this {kind} check limits nothing", fix=f"write {' or '.join(form.args)}")
+            reader.fault(
+                "missing-key",
+                place,
+                f"this {kind} check limits nothing",
+                "it could not fail",
+                f"write {' or '.join(form.args)}",
+            )
         return None
     if any(key.required and name not in values for name, key in form.args.items()):
         return None
@@ -118,3 +168,8 @@ def _complete(
             "use severity warn or error",
         )
     return CheckRecord(kind, values, place)
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    hint = did_you_mean(word, known)
+    return hint if hint.startswith("did") else f"write {' or '.join(known)}"

@@ -12,9 +12,14 @@ from runner.spec import Model, Pipeline, Read, TableInput
 #: Namespaces that the runner writes itself.
 RESERVED = ("ops",)
 
+Found = tuple[Fault, Sequence[Model]]
 
-def project_faults(pipelines: Sequence[Pipeline], unread: Sequence[TableRef]) -> Iterator[Fault]:
-    """The faults between models. ``unread``: tables of models whose YAML could not be translated."""
+
+def project_faults(pipelines: Sequence[Pipeline], unread: Sequence[TableRef]) -> Iterator[Found]:
+    """The faults between models, each with the models that cannot be looked at further.
+
+    ``unread``: tables of models whose YAML could not be translated.
+    """
     models = [model for pipeline in pipelines for model in pipeline.models]
     yield from _names(pipelines)
     yield from _tables(models)
@@ -23,13 +28,17 @@ def project_faults(pipelines: Sequence[Pipeline], unread: Sequence[TableRef]) ->
     yield from _cycle(models, producers)
 
 
-def _names(pipelines: Sequence[Pipeline]) -> Iterator[Fault]:
+def _names(pipelines: Sequence[Pipeline]) -> Iterator[Found]:
     seen: dict[str, Place] = {}
     for pipeline in pipelines:
-        yield from _repeated(seen, pipeline.name, pipeline.place, f"two files declare the pipeline '{pipeline.name}'")
+        what = f"two files declare the pipeline '{pipeline.name}'"
+        yield from (
+            (fault, pipeline.models) for fault in _repeated(seen, pipeline.name, pipeline.place, what)
+        )
         names: dict[str, Place] = {}
         for model in pipeline.models:
-            yield from _repeated(names, model.name, model.place, f"two models of '{pipeline.name}' are named '{model.name}'")
+            what = f"two models of '{pipeline.name}' are named '{model.name}'"
+            yield from ((fault, (model,)) for fault in _repeated(names, model.name, model.place, what))
 
 
 def _repeated(seen: dict[str, Place], name: str, place: Place, what: str) -> Iterator[Fault]:
@@ -38,40 +47,43 @@ def _repeated(seen: dict[str, Place], name: str, place: Place, what: str) -> Ite
     seen.setdefault(name, place)
 
 
-def _tables(models: Sequence[Model]) -> Iterator[Fault]:
+def _tables(models: Sequence[Model]) -> Iterator[Found]:
     seen: dict[str, Model] = {}
     for model in models:
         table = model.target.table
         first = seen.setdefault(str(table).lower(), model)
         if first is not model:
-            yield Fault(
+            fault = Fault(
                 "two-writers",
                 model.target.place,
                 f"{model.id} maintains {table}, which {first.id} maintains too",
                 f"one table has one model; the other is declared at {first.target.place}",
                 "give one of them a table of its own",
             )
+            yield fault, (first, model)
         if table.name.endswith(QUARANTINE_SUFFIX):
-            yield Fault(
+            fault = Fault(
                 "reserved-name",
                 model.target.place,
                 f"{table} is the name of a quarantine table",
-                f"rows of {str(table).removesuffix(QUARANTINE_SUFFIX)} that fail a check would be set aside in it",
+                f"failing rows of {str(table).removesuffix(QUARANTINE_SUFFIX)} would be set aside in it",
                 "rename the table",
             )
+            yield fault, ()
         if table.namespace in RESERVED:
-            yield Fault(
+            fault = Fault(
                 "reserved-name",
                 model.target.place,
                 f"the namespace '{table.namespace}' is the runner's own",
                 "it holds the history of runs and checks",
                 "use another namespace",
             )
+            yield fault, ()
 
 
 def _source_tables(
     models: Sequence[Model], producers: Mapping[TableRef, Model], unread: Sequence[TableRef]
-) -> Iterator[Fault]:
+) -> Iterator[Found]:
     known = {*producers, *unread}
     ours = {table.namespace for table in known}
     for model in models:
@@ -83,24 +95,26 @@ def _source_tables(
             base = TableRef(table.namespace, table.name.removesuffix(QUARANTINE_SUFFIX))
             # A table of a namespace that nobody here writes is somebody else's, and read as it is.
             if maker is None and base not in known and table.namespace in ours:
-                yield Fault(
+                fault = Fault(
                     "unknown-source",
                     source.place,
                     f"the source '{source.name}' reads {table}, which no model maintains",
                     f"the project's models write the namespace '{table.namespace}', so its tables are theirs",
                     did_you_mean(str(table), map(str, known)),
                 )
+                yield fault, ()
             if maker and source.read in (Read.CHANGES, Read.AFFECTED) and maker.target.format_version < 3:
-                yield Fault(
+                fault = Fault(
                     "source-not-v3",
                     source.place,
-                    f"'{source.name}' reads {table} '{source.read}', and the table has format v{maker.target.format_version}",
-                    f"rows of a v2 table have no identity, so changed rows cannot be told; it is declared at {maker.target.place}",
-                    "write format_version: 3 there, or read: all here",
+                    f"'{source.name}' reads {table} '{source.read}', and that has format v2",
+                    "rows of a v2 table have no identity, so changed rows cannot be told",
+                    f"write format_version: 3 at {maker.target.place}, or read: all here",
                 )
+                yield fault, ()
 
 
-def _cycle(models: Sequence[Model], producers: Mapping[TableRef, Model]) -> Iterator[Fault]:
+def _cycle(models: Sequence[Model], producers: Mapping[TableRef, Model]) -> Iterator[Found]:
     graph = {
         model.target.table: [s.origin.table for s in model.sources if isinstance(s.origin, TableInput)]
         for model in models
@@ -113,20 +127,22 @@ def _cycle(models: Sequence[Model], producers: Mapping[TableRef, Model]) -> Iter
         if len(path) == 2:
             maker = producers[path[0]]
             source = next(s for s in maker.sources if s.origin == TableInput(path[0]))
-            yield Fault(
+            fault = Fault(
                 "cycle",
                 source.place,
                 f"{maker.id} reads {path[0]}, the table that it maintains",
                 "a target is a function of its inputs, so it cannot be one of them",
                 "read the table it is made from; MERGE compares with the old rows by itself",
             )
+            yield fault, (maker,)
             return
         maker = producers[path[1]]
         source = next(s for s in maker.sources if s.origin == TableInput(path[0]))
-        yield Fault(
+        fault = Fault(
             "cycle",
             source.place,
             "tables are made from one another: " + " → ".join(map(str, path)),
             "none of them could be built first",
             "break the circle at one of its sources",
         )
+        yield fault, [producers[table] for table in path]

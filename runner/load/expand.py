@@ -33,7 +33,7 @@ def expand(text: str, plain: bool, variables: Variables | None) -> tuple[str, bo
         raise WrongTemplate(
             "jinja-in-yaml",
             f"'{text}' holds Jinja other than {{{{ var('name') }}}}",
-            "compute the value in the SQL file or a macro, or declare a variable and write \"{{ var('name') }}\"",
+            "compute it in the SQL file, or declare a variable and write \"{{ var('name') }}\"",
             "a spec is data: its values can be filled in, not computed",
         )
     if variables is None:

@@ -40,11 +40,15 @@ class Named:
 
 @dataclass(frozen=True)
 class Object:
-    """A mapping with declared keys, of which exactly one of ``one_of`` is there."""
+    """A mapping with declared keys, of which exactly one of ``one_of`` is there.
+
+    ``lenient``: what is wrong inside does not make the whole disappear, so that no fault follows from it.
+    """
 
     title: str
     keys: Mapping[str, Key]
     one_of: tuple[str, ...] = ()
+    lenient: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,7 @@ COLUMN = Object(
         "description": Key(TEXT, "What the column holds."),
         "checks": Key(Checks(of_column=True), "What must hold for every value."),
     },
+    lenient=True,
 )
 MAINTENANCE = Object(
     "maintenance",
@@ -229,9 +234,7 @@ SOURCE = Object(
             ),
             "Files of data.",
         ),
-        "kafka": Key(
-            Object("kafka", {"topic": Key(TEXT, "The topic's name.", True)}), "A topic of Kafka."
-        ),
+        "kafka": Key(Object("kafka", {"topic": Key(TEXT, "The topic's name.", True)}), "A topic of Kafka."),
         "read": Key(
             One(Kind.TEXT, ("all", "changes", "affected", "stream")),
             "How it is read. Tables: all, changes, affected; files: all, changes; kafka: stream.",
@@ -292,7 +295,7 @@ MODEL = Object(
         "expectations": Key(
             Refused(
                 "the engine that runs expectation suites is not part of this version",
-                "write `checks:`; they cover not_null, unique, accepted_values, range, regex, expression, row_count",
+                "write `checks:`: not_null, unique, accepted_values, range, regex, expression, row_count",
             ),
             "Suites of Great Expectations or Deequ; not part of this version.",
         ),

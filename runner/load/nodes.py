@@ -69,12 +69,16 @@ def parse_text(text: str, file: str, faults: list[Fault]) -> Node:
     try:
         return _Builder(file, faults).build(yaml.parse(text, Loader=fast))
     except yaml.YAMLError as error:
-        try:
-            for _ in yaml.parse(text, Loader=yaml.SafeLoader):
-                pass
-        except yaml.YAMLError as again:
-            error = again
-        raise Unreadable(_syntax_fault(error, text, file)) from None
+        raise Unreadable(_syntax_fault(_as_python_says(error, text), text, file)) from None
+
+
+def _as_python_says(error: yaml.YAMLError, text: str) -> yaml.YAMLError:
+    try:
+        for _ in yaml.parse(text, Loader=yaml.SafeLoader):
+            pass
+    except yaml.YAMLError as again:
+        return again
+    return error
 
 
 def _decode(content: bytes, file: str) -> str:
@@ -121,9 +125,13 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise self._refuse(event, "several-documents", "a second YAML document starts here",
-                                       "a spec is one document; what follows '---' would be ignored",
-                                       "put it into a file of its own")  # fmt: skip
+                    raise self._refuse(
+                        event,
+                        "several-documents",
+                        "a second YAML document starts here",
+                        "a spec is one document; what follows '---' would be ignored",
+                        "put it into a file of its own",
+                    )
             node: Node | None = None
             if isinstance(event, yaml.NodeEvent):
                 self._check(event, len(stack))
@@ -145,7 +153,8 @@ class _Builder:
                     "empty-file",
                     Place(self.file),
                     "the file declares nothing",
-                    fix="write the declaration, or remove the file",
+                    "every file of pipelines/ is a pipeline",
+                    "write the declaration, or remove the file",
                 )
             )
         return root
@@ -161,11 +170,12 @@ class _Builder:
                 "aliases hide what a model is, and nested ones grow without bound",
                 "write the value out, or share it as a variable: \"{{ var('name') }}\"",
             )
-        if getattr(event, "tag", None) is not None and getattr(event, "tag", None) != "!":
+        tag = getattr(event, "tag", None)
+        if tag not in (None, "!"):
             raise self._refuse(
                 event,
                 "yaml-tag",
-                f"'{event.tag}' is a YAML tag",
+                f"'{tag}' is a YAML tag",
                 "each key says itself what its value is",
                 "remove the tag; quote the value where it is text",
             )
@@ -201,7 +211,8 @@ class _Builder:
         return Entries(tuple(entries), place)
 
     def _place(self, event: yaml.Event) -> Place:
-        return Place(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        return Place(self.file, mark.line + 1, mark.column + 1) if mark else Place(self.file)
 
     def _refuse(self, event: yaml.Event, code: str, what: str, why: str, fix: str) -> Unreadable:
         return Unreadable(Fault(code, self._place(event), what, why, fix))
@@ -225,8 +236,9 @@ def _syntax_fault(error: yaml.YAMLError, text: str, file: str) -> Fault:
         return Fault(
             "bad-character",
             Place(file, line, col),
-            f"the character U+{int(error.character):04X} is not allowed in YAML",
-            fix="remove it; it is often pasted in unseen",
+            f"the character U+{ord(text[error.position]):04X} is not allowed in YAML",
+            "control characters have no meaning there",
+            "remove it; it is often pasted in unseen",
         )
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
@@ -240,7 +252,7 @@ def _syntax_fault(error: yaml.YAMLError, text: str, file: str) -> Fault:
             "indent with spaces",
         )
     context = getattr(error, "context", None)
-    why = f"{context}" if context else ""
+    why = context or "the parser met something that cannot follow what stands before"
     start = getattr(error, "context_mark", None)
     if context and start is not None:
         why += f" that starts in line {start.line + 1}, column {start.column + 1}"

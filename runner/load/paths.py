@@ -26,10 +26,17 @@ def project_file(root: Path, path: str, place: Place, *, suffix: str) -> Fault |
         return Fault("path-escape", place, f"'{path}' leaves the project", why, fix)
     full = root / path
     if not full.resolve().is_relative_to(root.resolve()):
-        return Fault("path-escape", place, f"'{path}' leads out of the project through a symbolic link", why,
-                     "copy the file into the project")  # fmt: skip
+        return Fault(
+            "path-escape",
+            place,
+            f"'{path}' leads out of the project through a symbolic link",
+            why,
+            "copy the file into the project",
+        )
     if full.is_dir():
-        return Fault("not-a-file", place, f"'{path}' is a folder", fix="name the file in it")
+        return Fault(
+            "not-a-file", place, f"'{path}' is a folder", "one model has one .sql file", "name the file in it"
+        )
     if not full.is_file():
         folder = next(p for p in full.parents if p.is_dir())
         near = {file.relative_to(root).as_posix() for file in folder.glob(f"*{suffix}")}
@@ -43,5 +50,11 @@ def project_file(root: Path, path: str, place: Place, *, suffix: str) -> Fault |
             hint if hint.startswith("did") else "create the file, or correct the path",
         )
     if not path.endswith(suffix):
-        return Fault("wrong-suffix", place, f"'{path}' does not end in {suffix}", fix=f"rename the file to *{suffix}")
+        return Fault(
+            "wrong-suffix",
+            place,
+            f"'{path}' does not end in {suffix}",
+            "editors and people tell files by their ending",
+            f"rename the file to *{suffix}",
+        )
     return None

@@ -18,6 +18,7 @@ from runner.refs import TableRef
 from runner.spec import Model, Pipeline, Profile, Project
 
 PROFILES_FILE = "profiles.yml"
+_HARMLESS = ("description", "owner", "tags", "on_change", "late", "checks", "expectations")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class _Loading:
     def load(self, target: str | None, lake: Path | None) -> Loaded:
         profile = self._profile(target, lake)
         pipelines = [found for path in self._files() if (found := self._pipeline(path, profile))]
-        self.faults += project_faults(pipelines, self.unread)
+        for fault, models in project_faults(pipelines, self.unread):
+            self.faults.append(fault)
+            self.broken |= {model.id for model in models}
         for name in self.overrides:
             if name not in self.declared:
                 self.faults.append(
@@ -86,10 +89,12 @@ class _Loading:
                         None,
                         f"--vars: no pipeline and no profile declares a variable '{name}'",
                         "a value that nothing reads is a typing error",
-                        did_you_mean(name, self.declared),
+                        did_you_mean(name, self.declared) or "declare it under `vars:` of a pipeline",
                     )
                 )
-        return Loaded(Project(self.root, tuple(pipelines), profile), in_order(self.faults), frozenset(self.broken))
+        return Loaded(
+            Project(self.root, tuple(pipelines), profile), in_order(self.faults), frozenset(self.broken)
+        )
 
     def _files(self) -> list[Path]:
         folder = self.root / "pipelines"
@@ -116,7 +121,15 @@ class _Loading:
         except Unreadable as error:
             self.faults.append(error.fault)
         except OSError as error:
-            self.faults.append(Fault("unreadable", Place(file), f"the file cannot be read: {error.strerror}"))
+            self.faults.append(
+                Fault(
+                    "unreadable",
+                    Place(file),
+                    f"the file cannot be read: {error.strerror}",
+                    "every file of pipelines/ is read",
+                    "correct its permissions",
+                )
+            )
         return None
 
     def _profile(self, target: str | None, lake: Path | None) -> Profile:
@@ -156,7 +169,9 @@ class _Loading:
         warehouse = str(lake.absolute()) if lake else profile.warehouse
         if profile.type == "local" and "://" not in warehouse:
             warehouse = str(self.root / Path(warehouse).expanduser())
-        return Profile(profile.name, profile.place, profile.catalog, warehouse, profile.type, profile.conf, profile.vars)
+        return Profile(
+            profile.name, profile.place, profile.catalog, warehouse, profile.type, profile.conf, profile.vars
+        )
 
     def _pipeline(self, path: Path, profile: Profile) -> Pipeline | None:
         node = self._root_node(path)
@@ -221,8 +236,19 @@ class _Loading:
             if model is None:
                 if isinstance(table, Scalar) and table.text.count(".") == 1:
                     self.unread.append(TableRef(*table.text.split(".")))
-            elif any(item.place <= place < end for place in faulty):
+            elif any(item.place <= place < end and not _harmless(item, place) for place in faulty):
                 self.broken.add(model.id)
+
+
+def _harmless(item: Node, place: Place) -> bool:
+    """Whether a fault stands in a key that no SQL depends on."""
+    if not isinstance(item, Entries):
+        return False
+    names = [key.text for key, _ in item.entries if key.place <= place]
+    if not names:
+        return False
+    hint = did_you_mean(names[-1], keys.MODEL.keys)
+    return any(names[-1] == key or hint == f"did you mean '{key}'?" for key in _HARMLESS)
 
 
 def _child(node: Node | None, key: str) -> Node | None:

@@ -40,7 +40,7 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
                 "wrong-key-type",
                 at.place,
                 f"'{column.name}' is of type {column.type}",
-                "keys and partitions are compared for equality, and values of this type do not compare exactly",
+                "keys and partitions are compared for equality, and such values do not compare exactly",
                 "use a column of type string, date, timestamp, a whole number, decimal or boolean",
             )
     for column in model.target.columns:
@@ -60,7 +60,8 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
             "useless-key",
             target.place_of("partitions_fixed"),
             "`partitions_fixed` stands with a table that has no partitions",
-            fix="remove it, or declare `partitions:`",
+            "it promises that a key never changes its partition",
+            "remove it, or declare `partitions:`",
         )
 
 
@@ -72,7 +73,8 @@ def _known(items: Iterable[At], columns: Iterable[str], where: str) -> Iterator[
                 "unknown-column",
                 at.place,
                 f"{where} names the column '{at.value}', which the target does not declare",
-                fix=did_you_mean(str(at.value), columns),
+                "every column of a table stands under `columns:`",
+                did_you_mean(str(at.value), columns),
             )
 
 
@@ -80,7 +82,13 @@ def _twice(items: Iterable[At], label: str) -> Iterator[Fault]:
     seen: set[object] = set()
     for at in items:
         if at.value in seen:
-            yield Fault("duplicate-value", at.place, f"'{at.value}' stands twice in `{label}`", fix="remove one of them")
+            yield Fault(
+                "duplicate-value",
+                at.place,
+                f"'{at.value}' stands twice in `{label}`",
+                "each column counts once",
+                "remove one of them",
+            )
         seen.add(at.value)
 
 
@@ -92,7 +100,7 @@ def _checks(model: Model) -> Iterator[Fault]:
                 "duplicate-check",
                 check.place,
                 f"two checks of {model.id} are named '{check.name}'",
-                f"the first stands in line {seen[check.name].line}; results and quarantine tell them apart by name",
+                f"the first stands in line {seen[check.name].line}; results tell them apart by name",
                 "give one of them a `name:`",
             )
         seen.setdefault(check.name, check.place)
@@ -105,13 +113,22 @@ def _check_values(model: Model, check: Check) -> Iterator[Fault]:
     kind = model.target.column(check.column).type if check.column else ""
     low, high = check.args.get("min"), check.args.get("max")
     if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
-        yield Fault("empty-range", check.place, f"nothing is at least {low} and at most {high}", fix="exchange min and max")
+        yield Fault(
+            "empty-range",
+            check.place,
+            f"nothing is at least {low} and at most {high}",
+            "every row would fail",
+            "exchange min and max",
+        )
+    if kind == "unknown":
+        return
     if check.kind is CheckKind.REGEX and kind != "string":
         yield Fault(
             "wrong-check",
             check.place,
             f"'{check.column}' is of type {kind}, and a regex looks at text",
-            fix="use range, accepted_values or expression",
+            "the value would be cast to text first, in a form that nobody chose",
+            "use range, accepted_values or expression",
         )
     if check.kind is CheckKind.ACCEPTED_VALUES:
         values = cast("list[object]", check.args["values"])
@@ -158,7 +175,8 @@ def _sources(model: Model, record: Record) -> Iterator[Fault]:
                 "wrong-read",
                 written.place_of("read"),
                 f"{_WHAT[type(source.origin)]} cannot be read '{source.read}'",
-                fix=f"write {' or '.join(f'read: {read}' for read in allowed)}",
+                "tables have snapshots, files are read once or whole, topics are streams",
+                f"write {' or '.join(f'read: {read}' for read in allowed)}",
             )
         if source.read is Read.AFFECTED and not source.by and "by" not in written.key_places:
             yield Fault(
@@ -183,6 +201,8 @@ def _sources(model: Model, record: Record) -> Iterator[Fault]:
 
 def _by(model: Model, source: Source, written: Record) -> Iterator[Fault]:
     first = set(source.by[0]) if source.by else set()
+    if not set(model.target.key) <= set(model.target.column_names):
+        return  # the key itself is misspelt
     for mapping in written.many("by"):
         entries = cast("dict[str, At]", mapping.value)
         for column, at in entries.items():
@@ -212,8 +232,9 @@ def _modes(model: Model, record: Record) -> Iterator[Fault]:
     def at(source: Source) -> Place:
         return cast(Record, sources[source.name].value).place_of("read")
 
-    moving = [s for s in model.sources if s.read in (Read.CHANGES, Read.STREAM)]
-    affected = [s for s in model.sources if s.read is Read.AFFECTED]
+    readable = [s for s in model.sources if s.read in READS[type(s.origin)]]
+    moving = [s for s in readable if s.read in (Read.CHANGES, Read.STREAM)]
+    affected = [s for s in readable if s.read is Read.AFFECTED]
     for extra in moving[1:]:
         yield Fault(
             "two-changes",

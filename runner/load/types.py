@@ -26,10 +26,20 @@ SIMPLE = {
 _NESTED = ("decimal", "array", "map", "struct")
 #: Types of Spark that Iceberg has no equal of → what to write.
 _FOREIGN = {
-    "tinyint": "int", "byte": "int", "smallint": "int", "short": "int", "varchar": "string",
-    "char": "string", "text": "string", "numeric": "decimal(p,s)", "dec": "decimal(p,s)",
-    "datetime": "timestamp", "bool": "boolean", "number": "bigint", "str": "string",
-}  # fmt: skip
+    "tinyint": "int",
+    "byte": "int",
+    "smallint": "int",
+    "short": "int",
+    "varchar": "string",
+    "char": "string",
+    "text": "string",
+    "numeric": "decimal(p,s)",
+    "dec": "decimal(p,s)",
+    "datetime": "timestamp",
+    "bool": "boolean",
+    "number": "bigint",
+    "str": "string",
+}
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[<>(),:]|\S)")
 _DEPTH = 16
 
@@ -99,7 +109,7 @@ class _Parser:
         self._want(")")
         if not (1 <= precision <= 38 and scale <= precision):
             raise ValueError(
-                f"decimal({precision},{scale}) does not exist; the precision is 1 to 38, the scale at most that"
+                f"decimal({precision},{scale}) is none; the precision is 1 to 38, the scale at most that"
             )
         return f"decimal({precision},{scale})"
 
@@ -127,7 +137,9 @@ class _Parser:
     def _want(self, sign: str) -> None:
         word = self._next(f"'{sign}'")
         if word != sign:
-            raise ValueError(f"'{word}' stands where '{sign}' belongs; write array<…>, map<…,…> or struct<name:type>")
+            raise ValueError(
+                f"'{word}' stands where '{sign}' belongs; write array<…>, map<…,…> or struct<name:type>"
+            )
 
     def _next(self, wanted: str, *, peek: bool = False) -> str:
         if not self.words:

@@ -49,8 +49,14 @@ _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _SIZE = re.compile(r"[1-9][0-9]{0,5}(KB|MB|GB)")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_READ_AS = {"bool": "true or false", "null": "nothing", "int": "a number", "float": "a number",
-            "timestamp": "a date", "merge": "a merge key", "value": "a default value"}  # fmt: skip
+_READ_AS = {
+    "null": "nothing",
+    "int": "a number",
+    "float": "a number",
+    "timestamp": "a date",
+    "merge": "a merge key",
+    "value": "a default value",
+}
 #: YAML 1.1 calls a few more words booleans than people expect.
 _WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _RESOLVE = Resolver.yaml_implicit_resolvers
@@ -71,7 +77,7 @@ def parse_scalar(kind: Kind, text: str, *, plain: bool) -> object:
             if not text:
                 raise Wrong("nothing is written here", f"write {_article(kind)}, or remove the key")
             raise Wrong(
-                f"{text} is not text: YAML reads it as {_READ_AS.get(tag, tag)}{_note(text)}",
+                f"{text} is not text: YAML reads it as {_meaning(tag, text)}",
                 f"quote it: '{text}'",
             )
         return _OF_TEXT[kind](text)
@@ -112,9 +118,8 @@ def _article(kind: Kind) -> str:
     return {Kind.TEXT: "the text"}.get(kind, str(kind))
 
 
-def _note(text: str) -> str:
-    meant = _WORDS.get(text.lower())
-    return f" ({meant})" if meant and text.lower() not in ("y", "n") else ""
+def _meaning(tag: str, text: str) -> str:
+    return _WORDS.get(text.lower(), text.lower()) if tag == "bool" else _READ_AS.get(tag, tag)
 
 
 def _name(text: str) -> str:

@@ -3,12 +3,16 @@
 MERGE INTO {{ target }} AS t
 USING (
     WITH
+    texts AS (
+        SELECT *, md5(value) AS text_md5
+        FROM {{ source('events') }}
+    ),
     -- JSON is parsed in LATERAL VIEWs alone: a generator's expression is evaluated once for a row, where the
     -- optimizer may repeat a column's expression wherever the column is used.
     documents AS (
-        SELECT e.*, document
-        FROM {{ source('events') }} AS e
-        LATERAL VIEW explode(array({{ sealed_json('e.value', '
+        SELECT *
+        FROM texts
+        LATERAL VIEW explode(array({{ sealed_json('value', 'text_md5', '
             meta STRING, id STRING, type STRING, wiki STRING, title STRING, namespace STRING,
             user STRING, comment STRING, bot STRING, minor STRING, patrolled STRING,
             length STRING, revision STRING, timestamp STRING,
@@ -17,10 +21,14 @@ USING (
     -- event is NULL where the text is not one JSON object.
     events AS (
         SELECT
-            value, topic, partition, offset, received_at, arrival,
-            CASE WHEN {{ is_json_object('document', 'value') }} THEN get(document, 0) END AS event
+            value, text_md5, topic, partition, offset, received_at, arrival,
+            CASE
+                WHEN {{ is_json_object('document', 'text_md5') }}
+                THEN get(document.sealed, 1)
+            END AS event
         FROM documents
     ),
+    -- members: the source text of the fields, where text that from_json rendered anew may differ from it.
     opened AS (
         SELECT *
         FROM events
@@ -28,14 +36,24 @@ USING (
             {{ json_object('event.meta', 'id STRING, dt STRING, domain STRING') }},
             {{ json_object('event.length', 'old STRING, new STRING') }},
             {{ json_object('event.revision', 'old STRING, new STRING') }},
-            CASE WHEN event.log_params IS NOT NULL THEN {{ json_source('value', 'log_params') }} END
-        ))) AS meta, length, revision, log_params_source
+            CASE
+                WHEN event.log_params IS NOT NULL
+                OR {{ maybe_rendered('event.type') }}
+                OR {{ maybe_rendered('event.wiki') }}
+                OR {{ maybe_rendered('event.title') }}
+                OR {{ maybe_rendered('event.user') }}
+                OR {{ maybe_rendered('event.comment') }}
+                OR {{ maybe_rendered('event.log_type') }}
+                OR {{ maybe_rendered('event.log_action') }}
+                THEN {{ json_members('value') }}
+            END
+        ))) AS meta, length, revision, members
     ),
     typed AS (
         SELECT
             *,
             -- Without an id, the MD5 of the text is the same for every delivery of the same event.
-            coalesce(nullif(meta.id, ''), md5(value), md5('')) AS event_id,
+            coalesce(nullif(meta.id, ''), text_md5, md5('')) AS event_id,
             {{ whole_number('event.id', 'BIGINT') }} AS rc_id,
             {{ whole_number('event.namespace', 'INT') }} AS namespace,
             {{ flag("coalesce(event.bot, 'false')") }} AS is_bot,
@@ -61,13 +79,13 @@ USING (
     SELECT
         event_id,
         rc_id,
-        event.type AS event_type,
+        {{ as_sent('event', 'type', 'members') }} AS event_type,
         meta.domain AS domain,
-        event.wiki,
-        event.title,
+        {{ as_sent('event', 'wiki', 'members') }} AS wiki,
+        {{ as_sent('event', 'title', 'members') }} AS title,
         namespace,
-        event.user,
-        event.comment,
+        {{ as_sent('event', 'user', 'members') }} AS user,
+        {{ as_sent('event', 'comment', 'members') }} AS comment,
         is_bot,
         is_minor,
         is_patrolled,
@@ -77,9 +95,12 @@ USING (
         revision_old,
         revision_new,
         log_id,
-        event.log_type,
-        event.log_action,
-        coalesce(nullif(log_params_source, ''), event.log_params) AS log_params,
+        {{ as_sent('event', 'log_type', 'members') }} AS log_type,
+        {{ as_sent('event', 'log_action', 'members') }} AS log_action,
+        CASE
+            WHEN event.log_params IS NOT NULL
+            THEN coalesce({{ json_source('members', 'log_params') }}, event.log_params)
+        END AS log_params,
         event_timestamp,
         source_timestamp,
         CAST(event_timestamp AS DATE) AS event_date,

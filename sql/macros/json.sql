@@ -3,21 +3,29 @@
     Every repetition in the regular expressions is possessive (*+): Java then loops instead of recursing, so a
     text of any length costs neither a stack overflow nor backtracking. -#}
 
-{#- `text`, one JSON document, as array<struct<…fields…>> (fields as text); what is_json_object refuses is not
-    JSON. Spark stops reading at the end of a document and would accept `{"a":1} xyz`. So the document is read
-    as the first element of an array; the second, the seal, is the text's own MD5, which no text can contain.
-    Keys are compared by case; of equal keys the last counts; null is an absent key. -#}
-{%- macro sealed_json(text, fields) -%}
+{#- `text`, one JSON document, between two seals: struct<sealed: array<struct<…fields…>>, malformed>. Fields are
+    text, keys are compared by case, of equal keys the last counts, null is an absent key.
+    Spark accepts `{"a":1} xyz`, for it stops reading where a document ends. Here the end it must reach is a seal,
+    the text's own MD5, which no text can contain. It also reads on after a fault inside a nested value, and says
+    so in `malformed` alone. Whether the text is one JSON object is for is_json_object to say. -#}
+{%- macro sealed_json(text, text_md5, fields) -%}
 from_json(
-            concat('[', {{ text }}, ',{"seal":"', md5({{ text }}), '"}]'),
-            'ARRAY<STRUCT<seal STRING, {{ fields }}>>',
-            map('mode', 'PERMISSIVE', 'allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false', 'maxNumLen', '10000')
+            concat('{"sealed":[{"seal":"', {{ text_md5 }}, '"},', {{ text }}, ',{"seal":"', {{ text_md5 }}, '"}]}'),
+            'sealed ARRAY<STRUCT<seal STRING, {{ fields }}>>, malformed STRING',
+            map(
+                'mode', 'PERMISSIVE', 'columnNameOfCorruptRecord', 'malformed', 'maxNumLen', '10000',
+                'allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false'
+            )
         )
 {%- endmacro -%}
 
-{#- Whether `sealed`, which sealed_json made of `text`, is exactly one JSON object. -#}
-{%- macro is_json_object(sealed, text) -%}
-size({{ sealed }}) = 2 AND get({{ sealed }}, 0) IS NOT NULL AND get({{ sealed }}, 1).seal = md5({{ text }})
+{#- Whether `document`, which sealed_json made, is exactly one JSON object. NULL is no. -#}
+{%- macro is_json_object(document, text_md5) -%}
+{{ document }}.malformed IS NULL
+                AND size({{ document }}.sealed) = 3
+                AND get({{ document }}.sealed, 0).seal = {{ text_md5 }}
+                AND get({{ document }}.sealed, 1) IS NOT NULL
+                AND get({{ document }}.sealed, 2).seal = {{ text_md5 }}
 {%- endmacro -%}
 
 {#- A nested object, which sealed_json gives as JSON text, as a struct of text fields; NULL for other values. -#}
@@ -40,12 +48,31 @@ CASE {{ text }} WHEN 'true' THEN true WHEN 'false' THEN false END
 CAST({{ sent }} IS NOT NULL AND {{ fitted }} IS NULL AS INT)
 {%- endmacro -%}
 
-{#- The exact source text of a member of the JSON object in `text`: quotes, escapes, blanks and digits as they
-    were sent, where from_json renders a value anew (1.50 → 1.5). Of equal keys the last counts. Empty where the
-    key is absent or written with escapes, or where some value nests deeper than 12 levels. -#}
-{%- macro json_source(text, key) -%}
-{%- set value = json_value(12) -%}
-regexp_extract({{ text }}, r'\A\s*+\{(?:\s*+(?:"{{ key }}"\s*+:\s*+({{ value }})|{{ json_string() }}\s*+:\s*+{{ value }})\s*+,?+)*+\}', 1)
+{#- Whether from_json may have rendered `text` anew: the JSON text of an object or an array, or a number with a
+    fraction, an exponent or the sign of -0. Strings may look the same. -#}
+{%- macro maybe_rendered(text) -%}
+{{ text }} RLIKE r'\A(?:[\[{"]|0\z|-?[0-9]++\.[0-9]++(?:E-?[0-9]++)?\z)'
+{%- endmacro -%}
+
+{#- The members of the JSON object in `text` as they were sent: array of `"key":value` with every quote, escape,
+    blank and digit in place. The array ends before a value that nests deeper than 12 levels. -#}
+{%- macro json_members(text) -%}
+regexp_extract_all({{ text }}, r'(?:\A\s*+\{|\G\s*+,)\s*+({{ json_string() }}\s*+:\s*+{{ json_value(12) }})', 1)
+{%- endmacro -%}
+
+{#- The source text of the value of `key`, the last of equal keys; NULL where `members` does not hold it. -#}
+{%- macro json_source(members, key) -%}
+regexp_replace(try_element_at(filter({{ members }}, m -> startswith(m, '"{{ key }}"')), -1), r'\A"{{ key }}"\s*+:\s*+', '')
+{%- endmacro -%}
+
+{#- A field of `object`, which from_json made of a text with these members, as a string: a string as sent, anything else as its source text. -#}
+{%- macro as_sent(object, key, members) -%}
+CASE
+            WHEN {{ members }} IS NOT NULL AND {{ object }}.{{ key }} IS NOT NULL
+                AND NOT startswith({{ json_source(members, key) }}, '"')
+            THEN {{ json_source(members, key) }}
+            ELSE {{ object }}.{{ key }}
+        END
 {%- endmacro -%}
 
 {#- Regular expressions of JSON's grammar, for text that is known to be JSON. -#}

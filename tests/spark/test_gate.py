@@ -144,7 +144,7 @@ def test_an_edited_model_is_rebuilt_and_wakes_only_true_differences(
     path.write_text("-- a comment is no change\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
     assert lab.run("gold") == 0
     assert set(lab.kinds().values()) == {"nothing"}
-    edit(project / "pipelines" / "gold.yml", "high_velocity: 50", "high_velocity: 1")
+    edit(project / "pipelines" / "gold.yml", "anonymous_points: 20", "anonymous_points: 21")
     assert lab.run("gold") == 0
     risk = lab.results()["gold.risk_scores"]
     assert (risk["mode"], risk["reason"]) == ("rebuild", "the model changed")

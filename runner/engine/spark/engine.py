@@ -12,6 +12,7 @@ from typing import Any
 from py4j.java_gateway import JavaObject
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
+from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
@@ -56,6 +57,9 @@ class SparkEngine:
     """Implements :class:`runner.engine.Engine` on a new session of a running Spark."""
 
     def __init__(self, spark: SparkSession, profile: Profile, warehouse: Path) -> None:
+        for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+            # pyspark prints every exception, with its whole trace, before anybody has caught it.
+            PySparkLogger.getLogger(name).disabled = True
         self.spark = spark.newSession()
         self.catalog = profile.catalog
         warehouse.mkdir(parents=True, exist_ok=True)
@@ -104,10 +108,12 @@ class SparkEngine:
             # Taken at the scan, before any shuffle: within a block it rises with the lines.
             F.monotonically_increasing_id().alias("position"),
         )
-        listed = self.spark.createDataFrame(
-            [(_link_name(i, f), f.path, f.modified_ms) for i, f in enumerate(files)],
-            "name string, source string, modified bigint",
+        # A literal relation: createDataFrame would start Python workers.
+        listed = ", ".join(
+            f"({literal(_link_name(i, f))}, {literal(f.path)}, {literal(f.modified_ms)})"
+            for i, f in enumerate(files)
         )
+        names = self.spark.sql(f"SELECT * FROM VALUES {listed} AS f(name, source, modified)")
         columns = {
             "value": "value",
             "topic": "CAST(NULL AS STRING)",
@@ -118,7 +124,7 @@ class SparkEngine:
             " 'part', part, 'position', position)",
         }
         assert columns.keys() == STREAM_COLUMNS.keys()
-        joined = lines.join(F.broadcast(listed), "name")
+        joined = lines.join(F.broadcast(names), "name")
         self._view(view, joined.selectExpr(*(f"{sql} AS {quote(name)}" for name, sql in columns.items())))
 
     def bind_files(self, view: str, files: Sequence[InputFile], format: str) -> None:
@@ -162,6 +168,7 @@ class SparkEngine:
         return {f.name: f.dataType.simpleString() for f in self.spark.table(quote(view)).schema.fields}
 
     def stage(self, view: str, folder: str) -> dict[str, Any]:
+        outermost = self._observed.pop(view, [])
         observations = [o for of in self._observed.values() for o in of]
         self._observed.clear()
         try:
@@ -171,7 +178,12 @@ class SparkEngine:
             raise faults.run_failed(error, "the query failed while its rows were staged") from error
         found: dict[str, Any] = {}
         for observation in observations:
-            found.update(observation.get)
+            found.update(_observed_values(observation) or {})
+        for observation in outermost:
+            values = _observed_values(observation)
+            if values is None and not self.spark.read.parquet(folder).isEmpty():
+                raise RuntimeError(f"Spark observed nothing of the rows in {folder}")
+            found.update(values or {})
         return found
 
     def read_staged(self, view: str, folder: str) -> None:
@@ -294,6 +306,16 @@ class SparkEngine:
         for view in self._views:
             self.spark.catalog.dropTempView(view)
         self._views.clear()
+
+
+def _observed_values(observation: Observation) -> dict[str, Any] | None:
+    """What was observed; None where the optimizer found the relation to be empty and cut it out."""
+    try:
+        return dict(observation.get)
+    except Py4JJavaError as error:
+        if "AssertionError" in str(error.java_exception.getClass().getName()):
+            return None
+        raise
 
 
 def _only_changed(these: DataFrame, others: DataFrame) -> DataFrame:

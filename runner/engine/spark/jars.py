@@ -82,7 +82,9 @@ def spark_home() -> Path:
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:
         raise RunFailed(
-            Fault("pyspark-missing", None, "pyspark is not installed", fix="make setup, or pip install pyspark")
+            Fault(
+                "pyspark-missing", None, "pyspark is not installed", fix="make setup, or pip install pyspark"
+            )
         )
     return Path(spec.origin).parent
 
@@ -127,7 +129,9 @@ def _only_one(cache: Path) -> Iterator[None]:
 def _fetch(jars: Sequence[Jar], cache: Path) -> None:
     for left_behind in (cache / "jars").glob(".fetch-*"):
         shutil.rmtree(left_behind, ignore_errors=True)  # of a process that was killed here
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache / "jars", ignore_cleanup_errors=True) as made:
+    with tempfile.TemporaryDirectory(
+        prefix=".fetch-", dir=cache / "jars", ignore_cleanup_errors=True
+    ) as made:
         folder = Path(made)
         said = _run_ivy(jars, folder)
         got = {jar: folder / jar.file for jar in jars}
@@ -139,8 +143,8 @@ def _fetch(jars: Sequence[Jar], cache: Path) -> None:
                     None,
                     f"could not fetch {', '.join(absent)}",
                     f"Ivy says: {said}",
-                    "check the connection. Behind a proxy set HTTPS_PROXY or JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=…; "
-                    "for a mirror point MEDALLION_IVY_SETTINGS to an ivysettings.xml. Then run it again",
+                    "check the connection and try again; behind a proxy set HTTPS_PROXY, "
+                    "for a mirror point MEDALLION_IVY_SETTINGS to an ivysettings.xml",
                 ),
                 retryable=True,
             )
@@ -171,31 +175,27 @@ def _verify(jar: Jar, path: Path) -> None:
 def _run_ivy(jars: Sequence[Jar], folder: Path) -> str:
     """Retrieves ``jars`` into ``folder``; what Ivy had to say about those it did not get, on one line."""
     wanted = "".join(
-        f"<dependency org={quoteattr(jar.organisation)} name={quoteattr(jar.name)} rev={quoteattr(jar.version)}"
-        ' conf="default-&gt;master" transitive="false"/>'
+        f"<dependency org={quoteattr(jar.organisation)} name={quoteattr(jar.name)}"
+        f' rev={quoteattr(jar.version)} conf="default-&gt;master" transitive="false"/>'
         for jar in jars
     )
     ivy = folder / "ivy.xml"
     ivy.write_text(
         '<ivy-module version="2.0"><info organisation="medallion" module="jars"/>'
-        f'<configurations><conf name="default"/></configurations><dependencies>{wanted}</dependencies></ivy-module>',
+        '<configurations><conf name="default"/></configurations>'
+        f"<dependencies>{wanted}</dependencies></ivy-module>",
         encoding="utf-8",
     )
     settings = os.environ.get("MEDALLION_IVY_SETTINGS")
     program = next((spark_home() / "jars").glob("ivy-2*.jar"))
+    command: list[str | Path] = [java.find().executable, *_proxy(), "-jar", program, "-warn"]
+    if settings:
+        command += ["-settings", settings]
+    # A cache of its own: Ivy's shared one remembers failures, and half-written files of killed runs.
+    command += ["-cache", folder / "ivy-cache", "-ivy", ivy, "-confs", "default", "-types", "jar", "bundle"]
+    command += ["-retrieve", f"{folder}/[artifact]-[revision].[ext]"]
     done = subprocess.run(
-        [
-            *(java.find().executable, *_proxy(), "-jar", program, "-warn"),
-            *(("-settings", settings) if settings else ()),
-            # A cache of its own: Ivy's shared one remembers failures, and half-written files of killed runs.
-            *("-cache", folder / "ivy-cache", "-ivy", ivy, "-confs", "default"),
-            *("-types", "jar", "bundle"),
-            *("-retrieve", f"{folder}/[artifact]-[revision].[ext]"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
     )
     return " ".join((done.stderr + done.stdout).split())[:2000]
 

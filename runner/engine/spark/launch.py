@@ -9,11 +9,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import signal
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runner.engine.spark import java, jars, jvm
+from runner.engine.spark import jars, java, jvm
 from runner.engine.spark.process import Process
 from runner.engine.spark.scratch import Scratch
 
@@ -36,9 +38,13 @@ def defaults(cores: int) -> dict[str, str]:
         # The same answers everywhere.
         "spark.sql.ansi.enabled": "true",
         "spark.sql.session.timeZone": "UTC",
-        # Few partitions, as the rows of a laptop are few; AQE joins what is still too small.
-        "spark.sql.shuffle.partitions": str(2 * cores),
+        # A task a core: the rows of a run are few, and starting tasks is what takes time then.
+        "spark.sql.shuffle.partitions": str(cores),
         "spark.sql.adaptive.enabled": "true",
+        # The same queries come again with every batch; Spark remembers the code of 100 pieces of them.
+        "spark.sql.codegen.cache.maxEntries": "2000",
+        # Spark writes every plan down for its user interface, each time one changes.
+        "spark.sql.ui.explainMode": "simple",
     }
 
 
@@ -64,41 +70,63 @@ def launch(
     settings = defaults(cores or len(os.sched_getaffinity(0)))
     settings["spark.sql.warehouse.dir"] = str(scratch.path / "warehouse")
     settings |= conf or {}
-    process = Process.start(
-        _command(settings, groups=groups, archive_to=archive_to, scratch=scratch.path),
-        scratch=scratch,
-        log=log_file or scratch.path / "spark.log",
-    )
     try:
-        # Half a second of imports, while the JVM boots.
-        from pyspark import SparkConf, SparkContext
-        from pyspark.sql import SparkSession
-
-        gateway = process.connect()
-        configured = SparkConf(loadDefaults=False, _jvm=gateway.jvm)
-        for key, value in settings.items():
-            configured.set(key, value)
-        session = SparkSession(SparkContext(conf=configured, gateway=gateway))
+        command = _command(settings, groups=groups, archive_to=archive_to, scratch=scratch.path)
+        process = Process.start(command, scratch=scratch, log=log_file or scratch.path / "spark.log")
     except BaseException:
+        scratch.remove()
+        raise
+    try:
+        session = _session(process, settings)
+    except BaseException:
+        _forget_gateway()
         process.end()
         raise
-    atexit.register(process.end)
+    atexit.register(stop, session)
     return session
 
 
 def stop(session: SparkSession) -> None:
     """Ends the session and its JVM and removes their files; another :func:`launch` may follow."""
     from py4j.protocol import Py4JError
-    from pyspark import SparkContext
 
-    gateway = SparkContext._gateway
+    gateway: Any = session.sparkContext._gateway
     with contextlib.suppress(Py4JError, OSError):  # of a JVM that is gone already
         session.stop()
         gateway.shutdown()
-    # pyspark keeps one gateway a process, and would hand the dead one to the next session.
-    SparkContext._gateway = SparkContext._jvm = None
-    atexit.unregister(gateway.proc.end)
+    _forget_gateway()
+    atexit.unregister(stop)
     gateway.proc.end()
+
+
+def _session(process: Process, settings: Mapping[str, str]) -> SparkSession:
+    # Half a second of imports, while the JVM boots.
+    from pyspark import SparkConf, SparkContext
+    from pyspark.sql import SparkSession
+
+    gateway = process.connect()
+    configured = SparkConf(loadDefaults=False, _jvm=gateway.jvm)
+    for key, value in settings.items():
+        configured.set(key, value)
+    # SparkContext takes Ctrl-C over, and answers it in the middle of a call over the same connection:
+    # the caller would get a protocol error instead of KeyboardInterrupt.
+    interrupt = signal.getsignal(signal.SIGINT)
+    session = SparkSession(SparkContext(conf=configured, gateway=gateway))
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
+    # A .crc file beside each file would double the files of the lake, and each costs a process (chmod).
+    jvm = gateway.jvm
+    jvm.org.apache.hadoop.fs.FileSystem.get(
+        jvm.java.net.URI("file:///"), session._jsc.hadoopConfiguration()
+    ).setWriteChecksum(False)
+    return session
+
+
+def _forget_gateway() -> None:
+    """pyspark keeps one gateway a process, and would hand a dead one to the next session."""
+    from pyspark import SparkContext
+
+    SparkContext._gateway = SparkContext._jvm = None
 
 
 def _command(
@@ -109,8 +137,11 @@ def _command(
     # Last on the class path: the JVM accepts an archive for every class path that begins with its own.
     more = tuple(jar for group in groups for jar in jars.ensure(group))
     archive = jvm.archive_path(base, found)
+    flags = []
     if archive_to is not None:
         flags = [f"-XX:ArchiveClassesAtExit={archive_to}"]
-    else:
-        flags = [f"-XX:SharedArchiveFile={archive}"] if archive.is_file() else []
+    elif archive.is_file():
+        flags = [f"-XX:SharedArchiveFile={archive}"]
+        with contextlib.suppress(OSError):  # of a cache that is read-only
+            os.utime(archive)  # says that it is used
     return jvm.command(settings, java=found, class_path=base + more, archive=flags, scratch=scratch)

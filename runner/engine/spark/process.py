@@ -5,6 +5,7 @@ It exits when its standard input closes, which the kernel does however Python en
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import time
@@ -29,12 +30,16 @@ LOG_LIMIT = 20_000_000
 
 @dataclass(frozen=True)
 class Process:
-    """A running JVM, the folder it works in, and where its part of the log begins."""
+    """A running JVM, the folder it works in, and where its part of the log begins.
+
+    ``handler`` takes what py4j logs on Python's side to the same file.
+    """
 
     popen: subprocess.Popen[bytes]
     scratch: Scratch
     log: Path
     log_start: int
+    handler: logging.Handler
 
     @classmethod
     def start(cls, command: Sequence[str], *, scratch: Scratch, log: Path) -> Process:
@@ -58,10 +63,14 @@ class Process:
                 stderr=output,
                 env=environment,
                 pass_fds=(scratch.lock,),
-                # A group of its own: Ctrl-C in the terminal reaches Python, which decides what becomes of the job.
+                # A group of its own: Ctrl-C in the terminal reaches Python alone, which then decides.
                 process_group=0,
             )
-        return cls(popen, scratch, log, start)
+        handler = logging.FileHandler(log, delay=True)
+        if not logging.root.handlers:
+            # py4j logs to the root logger, which prints where nobody has set it up.
+            logging.root.addHandler(handler)
+        return cls(popen, scratch, log, start, handler)
 
     def connect(self) -> JavaGateway:
         """Waits for the JVM's address and connects; RunFailed (``jvm-start``) quotes what it said."""
@@ -80,7 +89,7 @@ class Process:
         # a child of ours has no business in this JVM.
         os.environ.update(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret)
         try:
-            gateway = launch_gateway()
+            gateway: JavaGateway = launch_gateway()
         finally:
             del os.environ["PYSPARK_GATEWAY_PORT"], os.environ["PYSPARK_GATEWAY_SECRET"]
         gateway.proc = self
@@ -95,6 +104,8 @@ class Process:
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
+        logging.root.removeHandler(self.handler)
+        self.handler.close()
         self.scratch.remove()
 
     def _not_started(self) -> Fault:

@@ -29,10 +29,13 @@ class Scratch:
         root = Path(tempfile.gettempdir())
         for left in root.glob(f"{PREFIX}*"):
             _remove_stale(left)
-        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
-        lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return cls(path, lock)
+        while True:
+            path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+            lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (path / "lock").exists():
+                return cls(path, lock)
+            os.close(lock)  # another process took it for a stale one between the last two lines
 
     def remove(self) -> None:
         """Removes the folder. To be called when the JVM has ended."""

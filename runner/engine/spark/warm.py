@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from runner.engine.spark.engine import SparkEngine
+
+#: Seconds after which an archive that no session used is removed.
+UNUSED = 30 * 24 * 3600
 
 _RAW_COLUMNS = {
     "event_id": "string",
@@ -54,17 +58,31 @@ _CHECKED = """
 SELECT *, CASE WHEN event_id IS NULL THEN 1L ELSE 0L END | CASE WHEN v BETWEEN 0 AND 9 THEN 0L ELSE 2L END
   | CASE WHEN region IN ('north', 'south', 'other') THEN 0L ELSE 4L END AS _failed FROM query
 """
-_OBSERVED = {"rows": "count(*)", "failed": "count_if(_failed != 0)", "mask": "bit_or(_failed)", "latest": "max(at)"}
+_OBSERVED = {
+    "rows": "count(*)",
+    "failed": "count_if(_failed != 0)",
+    "mask": "bit_or(_failed)",
+    "latest": "max(at)",
+}
 _KEPT = f"""
 SELECT {", ".join(_RAW_COLUMNS)}, false AS _gone FROM (
   SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY arrival) AS _n FROM checked WHERE _failed = 0
 ) WHERE _n = 1
 """
-_DAILY_COLUMNS = {"d": "date", "region": "string", "n": "bigint", "users": "bigint", "pct": "double", "evidence": "string"}
+_DAILY_COLUMNS = {
+    "d": "date",
+    "region": "string",
+    "n": "bigint",
+    "users": "bigint",
+    "pct": "double",
+    "evidence": "string",
+}
 _DAILY = """
-WITH groups AS (SELECT DISTINCT d, region FROM (SELECT d, region FROM new UNION ALL SELECT d, region FROM old)),
-counted AS (
-  SELECT e.d, e.region, count(*) AS n, count(DISTINCT e.payload) AS users, count_if(e.flag) AS flags, sum(e.v) AS v
+WITH groups AS (
+  SELECT DISTINCT d, region FROM (SELECT d, region FROM new UNION ALL SELECT d, region FROM old)
+), counted AS (
+  SELECT e.d, e.region, count(*) AS n, count(DISTINCT e.payload) AS users,
+         count_if(e.flag) AS flags, sum(e.v) AS v
   FROM events AS e LEFT SEMI JOIN groups AS g ON e.d <=> g.d AND e.region <=> g.region GROUP BY e.d, e.region
 )
 SELECT c.d, c.region, c.n, c.users, CAST(round(100 * c.flags / c.n, 2) AS DOUBLE) AS pct,
@@ -96,7 +114,15 @@ def warm() -> Path | None:
         if not made.is_file():
             return None
         os.replace(made, archive)
+    _forget(archive)
     return archive
+
+
+def _forget(made: Path) -> None:
+    """Removes archives that no session has used for a month: of another environment, or older jars."""
+    for other in made.parent.glob("*.jsa"):
+        if time.time() - other.stat().st_mtime > UNUSED:
+            other.unlink(missing_ok=True)
 
 
 def exercise(spark: SparkSession, folder: Path) -> None:

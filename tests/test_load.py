@@ -1,0 +1,466 @@
+"""Specs are read strictly, completely and to the letter."""
+
+# ruff: noqa: E501 – a case is one line, so that cases can be compared
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runner.errors import Place, ProjectError
+from runner.load import find_root, load_project, read_project
+from runner.load.expand import expand
+from runner.load.nodes import Unreadable, parse
+from runner.load.schema import FILE, pipeline_schema, schema_text
+from runner.load.types import column_type
+from runner.load.values import Kind, Wrong, parse_scalar
+from runner.refs import TableRef
+from runner.spec import (
+    Check,
+    CheckKind,
+    Column,
+    Dedupe,
+    Drop,
+    FilesInput,
+    KafkaInput,
+    Late,
+    Model,
+    Pipeline,
+    Read,
+    Retention,
+    Severity,
+    Source,
+    TableInput,
+    Target,
+    Threshold,
+)
+from tests.projects import bare, dump, write
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = jsonschema.Draft202012Validator(pipeline_schema())
+HERE = Place("x.yml", 1, 1)
+
+# --- what a person may declare -------------------------------------------------------------------
+
+words = st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True)
+#: Text that YAML has its own ideas about, and text from strangers.
+texts = st.one_of(
+    st.sampled_from(
+        [
+            "no",
+            "yes",
+            "on",
+            "1",
+            "1e3",
+            "null",
+            "~",
+            "2026-01-01",
+            "12:30:45",
+            "a: b",
+            "- x",
+            "#",
+            "'",
+            '"',
+            "x\ny",
+            "",
+        ]
+    ),
+    st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="{}"), max_size=12),
+)
+types = st.sampled_from(
+    ["string", "int", "bigint", "double", "boolean", "date", "timestamp", "decimal(10,2)", "array<string>"]
+)
+durations = st.builds(dt.timedelta, seconds=st.integers(0, 10**6 - 1))
+thresholds = st.one_of(
+    st.builds(Threshold, count=st.integers(0, 10**9)),
+    st.builds(Threshold, percent=st.sampled_from([0.0, 0.5, 10.0, 99.25, 100.0])),
+)
+
+
+def checks_of(column: str, kind: str) -> st.SearchStrategy[Check]:
+    severity = st.sampled_from(Severity)
+    values: dict[str, st.SearchStrategy[Any]] = {
+        "string": texts, "int": st.integers(-9, 9), "bigint": st.integers(-9, 9), "boolean": st.booleans(),
+        "double": st.floats(-9, 9).map(lambda f: round(f, 3)), "decimal(10,2)": st.integers(-9, 9),
+        "date": st.just("2026-01-01"), "timestamp": st.just("2026-01-01"),
+    }  # fmt: skip
+    kinds = [st.tuples(st.just(CheckKind.NOT_NULL), st.just({}), severity)]
+    kinds.append(
+        st.tuples(
+            st.just(CheckKind.UNIQUE),
+            st.just({"columns": [column]}),
+            st.sampled_from([Severity.WARN, Severity.ERROR]),
+        )
+    )
+    if kind in values:
+        args = st.lists(values[kind], min_size=1, max_size=3).map(lambda v: {"values": v})
+        kinds.append(st.tuples(st.just(CheckKind.ACCEPTED_VALUES), args, severity))
+    if kind in ("int", "bigint"):
+        kinds.append(
+            st.tuples(
+                st.just(CheckKind.RANGE),
+                st.sampled_from([{"min": 1}, {"max": 5}, {"min": -1, "max": 5}]),
+                severity,
+            )
+        )
+    if kind == "string":
+        kinds.append(st.tuples(st.just(CheckKind.REGEX), st.fixed_dictionaries({"pattern": texts}), severity))
+    return st.builds(
+        lambda k, above, about: Check(k[0], "", HERE, column, k[1], k[2], above, about),
+        st.one_of(kinds),
+        thresholds,
+        texts,
+    )
+
+
+@st.composite
+def models(draw: st.DrawFn, name: str, pipeline: str) -> Model:
+    names = draw(st.lists(words, min_size=1, max_size=5, unique=True))
+    columns = []
+    for column in names:
+        kind = draw(types) if column != names[0] else "string"
+        found = draw(st.lists(checks_of(column, kind), max_size=2))
+        found = [
+            Check(c.kind, f"{column}_{i}", HERE, column, c.args, c.severity, c.fail_above, c.description)
+            for i, c in enumerate(found)
+        ]
+        columns.append(Column(column, kind, HERE, draw(texts), tuple(found)))
+    keyable = [c.name for c in columns if c.type not in ("double", "array<string>")]
+    partitions = tuple(draw(st.lists(st.sampled_from(keyable), max_size=2, unique=True)))
+    origin, read = draw(
+        st.one_of(
+            st.tuples(
+                st.just(TableInput(TableRef("elsewhere", "t"))),
+                st.sampled_from([Read.ALL, Read.CHANGES, Read.AFFECTED]),
+            ),
+            st.tuples(
+                st.builds(FilesInput, texts, st.sampled_from(["text", "csv", "json", "parquet"])),
+                st.sampled_from([Read.ALL, Read.CHANGES]),
+            ),
+            st.tuples(st.builds(KafkaInput, texts), st.just(Read.STREAM)),
+        )
+    )
+    history = read is not Read.AFFECTED and draw(st.booleans())
+    by = (
+        tuple({names[0]: sql} for sql in draw(st.lists(texts, min_size=1, max_size=3)))
+        if read is Read.AFFECTED
+        else ()
+    )
+    model_checks = draw(
+        st.lists(st.sampled_from([CheckKind.ROW_COUNT, CheckKind.EXPRESSION, CheckKind.UNIQUE]), max_size=3)
+    )
+    arguments = {
+        CheckKind.ROW_COUNT: {"min": 1, "max": 9},
+        CheckKind.EXPRESSION: {"sql": "a > 1"},
+        CheckKind.UNIQUE: {"columns": [names[0]]},
+    }
+    return Model(
+        name=name,
+        pipeline=pipeline,
+        place=HERE,
+        sql="sql/m.sql",
+        sources=(Source(draw(words), origin, read, HERE, by),),
+        target=Target(
+            table=TableRef(pipeline, name),
+            key=(names[0],),
+            columns=tuple(columns),
+            place=HERE,
+            partitions=partitions,
+            partitions_fixed=bool(partitions) and draw(st.booleans()),
+            format_version=draw(st.sampled_from([2, 3])),
+            publish=draw(st.sampled_from(["branch", "direct"])),
+            max_deleted=draw(thresholds),
+            retention=draw(st.none() | st.builds(Retention, st.sampled_from(names), durations)),
+            maintenance=draw(
+                st.sampled_from(
+                    [
+                        {},
+                        {
+                            "compact": {"target_file_size": "256MB"},
+                            "expire": {"older_than": dt.timedelta(days=7), "keep": 10},
+                        },
+                    ]
+                )
+            ),
+        ),
+        description=draw(texts),
+        tags=tuple(draw(st.lists(texts, max_size=2))),
+        owner=draw(texts),
+        on_change=draw(st.sampled_from(["rebuild", "keep"])),
+        history=history,
+        drop=draw(st.none() | st.builds(Drop, words, texts, st.just(HERE))),
+        dedupe=draw(
+            st.none() | st.builds(Dedupe, st.lists(words, min_size=1, max_size=2).map(tuple), st.just(HERE))
+        ),
+        late=draw(st.none() | st.builds(Late, words, durations, st.just(HERE))),
+        checks=tuple(
+            Check(kind, f"m_{i}", HERE, None, arguments[kind]) for i, kind in enumerate(model_checks)
+        ),
+    )
+
+
+@st.composite
+def pipelines(draw: st.DrawFn) -> Pipeline:
+    variables = draw(
+        st.dictionaries(words, st.one_of(texts, st.integers(), st.booleans(), st.none()), max_size=3)
+    )
+    found = [draw(models(f"m{i}", "p")) for i in range(draw(st.integers(1, 2)))]
+    return Pipeline("p", HERE, tuple(found), draw(texts), draw(texts), variables)
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(pipeline=pipelines())
+def test_what_is_written_is_what_is_read(pipeline: Pipeline, tmp_path: Path) -> None:
+    text = dump(pipeline)
+    write(tmp_path, {"pipelines/p.yml": text, "sql/m.sql": "-- not read here\n"})
+
+    (loaded,) = load_project(tmp_path).pipelines
+
+    wanted = bare(pipeline)
+    for model in wanted["models"]:
+        model["vars"] = wanted["vars"]
+        if not next(m for m in pipeline.models if m.name == model["name"]).replayable:
+            model["on_change"] = "rebuild"  # not said, since it could not be
+    assert bare(loaded) == wanted
+    # The schema for editors accepts what the reader accepts.
+    SCHEMA.validate(yaml.safe_load(text))
+
+
+def test_the_committed_schema_is_the_generated_one() -> None:
+    assert (ROOT / FILE).read_text(encoding="utf-8") == schema_text(), "run: python -m runner.load.schema"
+    jsonschema.Draft202012Validator.check_schema(pipeline_schema())
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "nam: x",
+        "owner: 5",
+        "on_change: never",
+        "tags: {a: b}",
+        "checks: [nonsense]",
+        "expectations: x",
+        "history: 3",
+    ],
+)
+def test_the_schema_refuses_what_the_reader_refuses(broken: str) -> None:
+    (pipeline,) = [p for p in load_project(ROOT).pipelines if p.name == "silver"]
+    document = yaml.safe_load(dump(pipeline))
+    document["models"][0] |= yaml.safe_load(broken)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, pipeline_schema())
+
+
+# --- the shipped project --------------------------------------------------------------------------
+
+
+def test_the_shipped_project_is_sound_and_matches_its_schema() -> None:
+    project = load_project(ROOT)
+    assert [p.name for p in project.pipelines] == ["bronze", "gold", "silver"]
+    schema = json.loads((ROOT / FILE).read_text(encoding="utf-8"))
+    for pipeline in project.pipelines:
+        jsonschema.validate(yaml.safe_load((ROOT / "pipelines" / f"{pipeline.name}.yml").read_text()), schema)
+
+
+# --- variables, profiles, roots -------------------------------------------------------------------
+
+MODEL = """
+  - name: m
+    sql: sql/m.sql
+    sources: {{files: {{files: {{path: "{path}", format: text}}, read: changes}}}}
+    target: {{table: p.m, key: [id], columns: {{id: {{type: string}}}}}}
+"""
+
+
+def project(
+    root: Path, *, path: str = "{{ var('a') }}/x", variables: str = "{a: pipeline, b: 1}", profiles: str = ""
+) -> Path:
+    files = {
+        "pipelines/p.yml": f"pipeline: p\nvars: {variables}\nmodels:{MODEL.format(path=path)}",
+        "sql/m.sql": "",
+    }
+    return write(root, files | ({"profiles.yml": profiles} if profiles else {}))
+
+
+def path_of(root: Path, **options: Any) -> str:
+    origin = load_project(root, **options).models[0].sources[0].origin
+    assert isinstance(origin, FilesInput)
+    return origin.path
+
+
+def test_the_command_line_wins_over_the_profile_and_that_over_the_pipeline(tmp_path: Path) -> None:
+    project(tmp_path)
+    assert path_of(tmp_path) == "pipeline/x"
+    write(
+        tmp_path,
+        {"profiles.yml": "default: l\ntargets: {l: {type: local, vars: {a: profile}}, m: {type: local}}\n"},
+    )
+    assert path_of(tmp_path) == "profile/x"
+    assert path_of(tmp_path, target="m") == "pipeline/x"
+    assert path_of(tmp_path, overrides={"a": "line"}) == "line/x"
+    assert load_project(tmp_path, overrides={"a": "line"}).models[0].vars == {"a": "line", "b": 1}
+
+
+def test_the_lake_is_in_the_project_or_where_the_command_line_says(tmp_path: Path) -> None:
+    project(tmp_path)
+    assert load_project(tmp_path).profile.warehouse == str(tmp_path / ".lake")
+    assert load_project(tmp_path, lake=tmp_path / "other").profile.warehouse == str(tmp_path / "other")
+
+
+def test_the_root_is_the_nearest_folder_upwards(tmp_path: Path) -> None:
+    project(tmp_path)
+    deep = tmp_path / "sql" / "deep"
+    deep.mkdir()
+    assert find_root(deep) == tmp_path.resolve()
+    assert find_root(Path("/")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "wanted"),
+    [
+        ("{{ var('n') }}", {"n": 5}, ("5", True)),
+        ('{{var("n")}}', {"n": "5"}, ("5", False)),
+        ("a {{ var('n') }} b", {"n": True}, ("a true b", False)),
+        ("{{ var('n') }}{{ var('n') }}", {"n": "{{x}}"}, ("{{x}}{{x}}", False)),
+        ("{a}", {}, ("{a}", True)),
+    ],
+)
+def test_a_scalar_takes_variables(text: str, variables: dict[str, object], wanted: tuple[str, bool]) -> None:
+    assert expand(text, True, variables) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ n }}",
+        "{{ var('n') | upper }}",
+        "{% if 1 %}",
+        "{# x #}",
+        "{{ var(n) }}",
+        "{{ var('x') }}",
+        "{{ var('l') }}",
+    ],
+)
+def test_a_scalar_takes_no_other_jinja(text: str) -> None:
+    with pytest.raises(Wrong):
+        expand(text, True, {"n": 1, "l": [1]})
+
+
+# --- YAML -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("a: [" + "[" * 3, "yaml-syntax"),
+        ("[" * 40 + "]" * 40, "yaml-too-large"),
+        ("[" + "1," * 60_000 + "]", "yaml-too-large"),
+        ("# " + "x" * (1 << 20), "file-too-large"),
+        ("a: &x 1\nb: *x", "yaml-alias"),
+        ("<<: *x", "yaml-alias"),
+        ("a: !!python/object/apply:os.system [x]", "yaml-tag"),
+        ("a: \x07", "bad-character"),
+        ("", "empty-file"),
+        ("---\n---\na: 1", "several-documents"),
+        ("a: b: c", "yaml-syntax"),
+        ("a:\n\t- b", "yaml-tab"),
+    ],
+)  # fmt: skip
+def test_what_is_no_spec_is_refused_before_it_costs(text: str, code: str) -> None:
+    with pytest.raises(Unreadable) as error:
+        parse(text.encode(), "x.yml", [])
+    assert error.value.fault.code == code
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "wanted"),
+    [
+        (Kind.DURATION, "5m", dt.timedelta(minutes=5)),
+        (Kind.DURATION, "90d", dt.timedelta(days=90)),
+        (Kind.THRESHOLD, "0.5%", Threshold(percent=0.5)),
+        (Kind.THRESHOLD, "10", Threshold(count=10)),
+        (Kind.FLAG, "True", True),
+        (Kind.TABLE, "a.b", TableRef("a", "b")),
+        (Kind.VALUE, "1.5", 1.5),
+        (Kind.VALUE, "2026-01-01", "2026-01-01"),
+        (Kind.SETTING, "true", "true"),
+    ],
+)
+def test_scalars(kind: Kind, text: str, wanted: object) -> None:
+    assert parse_scalar(kind, text, plain=True) == wanted
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Kind.TEXT, "no"), (Kind.TEXT, "12:30"), (Kind.TEXT, "1"), (Kind.TEXT, "~"), (Kind.NAME, "1a"), (Kind.NAME, "on"),
+        (Kind.FLAG, "yes"), (Kind.FLAG, "1"), (Kind.COUNT, "-1"), (Kind.COUNT, "1.0"), (Kind.DURATION, "5 m"),
+        (Kind.THRESHOLD, "101%"), (Kind.THRESHOLD, "-1"), (Kind.TABLE, "a"), (Kind.TABLE, "a.b.c"), (Kind.VALUE, "017"),
+        (Kind.VALUE, "1:30"), (Kind.VALUE, "null"), (Kind.TYPE, "strng"), (Kind.SIZE, "256"),
+    ],
+)  # fmt: skip
+def test_scalars_that_are_refused(kind: Kind, text: str) -> None:
+    with pytest.raises(Wrong):
+        parse_scalar(kind, text, plain=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Decimal(10, 2)", "decimal(10,2)"),
+        ("decimal(5)", "decimal(5,0)"),
+        ("LONG", "bigint"),
+        ("struct< a : int , b:array<map<string,double>> >", "struct<a:int,b:array<map<string,double>>>"),
+    ],
+)
+def test_types_have_one_spelling(text: str, wanted: str) -> None:
+    assert column_type(text) == wanted == column_type(wanted)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "decimal",
+        "decimal(39,1)",
+        "array<int",
+        "array<>",
+        "struct<int>",
+        "int int",
+        "varchar(3)",
+        "array<" * 40,
+    ],
+)
+def test_types_that_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="; "):
+        column_type(text)
+
+
+def test_every_fault_of_every_file_at_once(tmp_path: Path) -> None:
+    project(tmp_path, path="{{ var('c') }}")
+    write(tmp_path, {"pipelines/q.yml": "pipeline: q\n", "pipelines/r.yml": "&"})
+    with pytest.raises(ProjectError) as error:
+        load_project(tmp_path, target="x", overrides={"zzz": 1})
+    assert [fault.code for fault in error.value.faults] == [
+        "unknown-var", "unknown-var", "missing-key", "yaml-syntax", "unknown-target",
+    ]  # fmt: skip
+    write(
+        tmp_path,
+        {
+            "pipelines/q.yml": "pipeline: q\n",
+            "pipelines/p.yml": "pipeline: p\nmodels:" + MODEL.format(path="x"),
+        },
+    )
+    assert read_project(tmp_path).project.models, "what can be read is there nevertheless"
