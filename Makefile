@@ -6,7 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
-PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
+# pyspark comes as source only: --use-pep517 builds it as newer pips do, without their warning.
+PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --use-pep517
 READY := .venv/.ready
 SOURCES := runner producer tests
 
@@ -22,7 +23,7 @@ unexport PYTHONHOME
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 .PHONY: setup
 setup: $(READY) ## Create .venv, install what requirements.lock pins, fetch Spark's jars

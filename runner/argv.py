@@ -99,7 +99,7 @@ def usage_error(error: click.UsageError) -> ProjectError:
 def variables(texts: Sequence[str]) -> dict[str, Any]:
     """``--vars 'a: 1'``, each a YAML mapping; later ones win. ProjectError for anything else."""
     from runner.load.nodes import Entries, Unreadable, parse_text
-    from runner.load.reader import WrongAt, free_value
+    from runner.load.reader import PLAIN, WrongAt, free_value
 
     found: dict[str, Any] = {}
     faults: list[Fault] = []
@@ -121,7 +121,9 @@ def variables(texts: Sequence[str]) -> dict[str, Any]:
         except Unreadable as error:
             faults.append(error.fault)
         except WrongAt as error:
-            faults.append(Fault("bad-vars", error.place, error.wrong.what, error.wrong.why, error.wrong.fix))
+            faults.append(
+                Fault("bad-vars", error.place, error.wrong.what, error.wrong.why or PLAIN, error.wrong.fix)
+            )
     if faults:
         raise ProjectError(tuple(faults))
     return found

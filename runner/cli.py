@@ -5,6 +5,7 @@ Verbs that need no Spark start no JVM: everything heavy is imported by the verb 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -372,4 +373,8 @@ def _keep_traceback(root: Path | None) -> str:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The entry point ``runner``."""
+    for stream in (sys.stdout, sys.stderr):
+        # What is printed is UTF-8 whatever the locale says: NDJSON is, and titles come in every script.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     sys.exit(invoke(sys.argv[1:] if argv is None else argv))

@@ -79,7 +79,7 @@ def _list(path: str, full: str, place: Place) -> Listing:
             place,
             f"there is no file or folder '{path}'",
             why=f"the input's path leads to {os.path.abspath(full)}",
-            fix="correct the path; for the shipped project: --vars 'events: FILE_OR_FOLDER', or `make events`",
+            fix="correct the path; for the shipped project: --vars 'events: FILE_OR_FOLDER' or `make events`",
         )
     # A pattern such as `a/**/**` finds a file more than once.
     files = sorted({_stat(name) for name in found})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -29,6 +29,7 @@ class MacroFile:
     source: str
     code: CodeType
     names: tuple[str, ...]
+    tree: nodes.Template = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,7 @@ def load_macros(root: Path) -> Macros:
     faults += _name_faults(files)
     known = [*GIVEN, *(name for file in files for name in file.names)]
     for macro_file in files:
-        faults += unknown_names(
-            Sandbox(Budget()).parse(macro_file.source), macro_file.source, macro_file.file, known
-        )
+        faults += unknown_names(macro_file.tree, macro_file.source, macro_file.file, known)
     if faults:
         raise ProjectError(tuple(faults))
     return Macros(tuple(files))
@@ -161,7 +160,9 @@ def place_of_tag(source: str, file: str, line: int, word: str = "") -> Place:
 def unknown_names(tree: nodes.Template, source: str, file: str, known: Iterable[str]) -> list[Fault]:
     """A fault for each name of a template that nothing gives a value to."""
     known = sorted(known)
-    unknown = meta.find_undeclared_variables(tree) - {*known, *_INTERNAL}
+    # What is set in one branch of an `if` alone is for rendering to miss.
+    stored = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"}
+    unknown = meta.find_undeclared_variables(tree) - {*known, *_INTERNAL} - stored
     first: dict[str, int] = {}
     for name in tree.find_all(nodes.Name):
         if name.name in unknown:
@@ -203,8 +204,7 @@ def _compile(file: str, source: str) -> MacroFile:
         names = tuple(
             node.name for node in tree.body if isinstance(node, nodes.Macro) and node.name[0] != "_"
         )
-        code: Callable[..., CodeType] = sandbox.compile
-        return MacroFile(file, source, code(sandbox.parse(source, file, file), file, file), names)
+        return MacroFile(file, source, sandbox.compile(tree, file, file), names, tree)
     except (Refused, TemplateSyntaxError) as error:
         raise ProjectError((template_fault(error, source, file),)) from None
     except RecursionError:

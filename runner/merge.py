@@ -136,7 +136,7 @@ def key_pairs(on: str, target_alias: str, source_alias: str) -> dict[str, bool] 
     """Column → whether it is compared null-safely."""
     try:
         tree = parse_one(on, read="spark")
-    except SqlglotError:
+    except (SqlglotError, RecursionError):
         return None
     sides = {target_alias.strip("`").lower(), source_alias.strip("`").lower()}
     found: dict[str, bool] = {}

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from runner.catalog import TableState
 from runner.check.gate import CheckResult, judge
 from runner.check.table import check_table
 from runner.crash import crash_point
@@ -98,7 +97,7 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
         shared.code_version,
         lake.manifests,
     )
-    _clean(plan.target, engine, lake)
+    _clean(table, engine, lake)
     held = _rows(lake, table.quarantine)
     try:
         staged = stage(plan, engine, run, held_rows=held)
@@ -111,16 +110,16 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
         return (written, checks) if publish(written, engine, lake.catalog) else None
     finally:
         engine.close()
-        _clean(lake.catalog.table(table), engine, lake)
+        _clean(table, engine, lake)
 
 
-def _clean(state: TableState | None, engine: Engine, lake: Lake) -> None:
+def _clean(table: TableRef, engine: Engine, lake: Lake) -> None:
     """Drop audit branches and scratch: under the target's lock none of them is anybody's."""
-    if state is not None:
-        for branch in state.branches:
-            if branch.startswith(_AUDIT):
-                engine.drop_branch(state.ref, branch)
-        lake.clear_scratch(state.ref)
+    lake.clear_scratch(table)
+    state = lake.catalog.table(table)
+    for branch in state.branches if state else ():
+        if branch.startswith(_AUDIT):
+            engine.drop_branch(table, branch)
 
 
 def _rows(lake: Lake, table: TableRef) -> int:

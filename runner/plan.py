@@ -83,7 +83,8 @@ class ModelPlan:
 
     def reading(self, source: Source) -> TableRead | FilesRead:
         """How ``source`` is read."""
-        return next(read for read in (*self.tables, *self.files) if read.source is source)
+        reads: tuple[TableRead | FilesRead, ...] = (*self.tables, *self.files)
+        return next(read for read in reads if read.source is source)
 
     def summary(self) -> str:
         """The bracket of the START line: ``changes 6,948 rows``."""
@@ -97,7 +98,8 @@ class ModelPlan:
         for listed in self.files:
             if listed.source.read is Read.CHANGES:
                 parts.append(f"{len(listed.fresh)} of {listed.total} files")
-        return f"{self.mode}: {', '.join(parts)}" + (f" | {self.reason}" if self.reason else "")
+        range_ = f"{self.mode}: {', '.join(parts)}" if parts else str(self.mode)
+        return f"{range_} | {self.reason}" if self.reason else range_
 
 
 @dataclass
@@ -167,7 +169,7 @@ def _read_table(
             source.place,
             f"{model.id} reads {origin.table}, which is not in the lake yet",
             why="the model that maintains it has not run on this lake",
-            fix=f"run it first: `runner --pipeline {origin.table.namespace}`, or `runner` for everything in order",
+            fix=f"run it first: `runner --pipeline {origin.table.namespace}`, or everything with `runner`",
         )
     if source.read is not Read.ALL and state.format_version < 3:
         raise fail(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError
 
 from runner.accept import statement_faults
@@ -99,11 +99,11 @@ class _Rendering:
     def run(self) -> SourceMap:
         names = self.macros.bind(self.sandbox, self._given())
         try:
-            tree = self.sandbox.parse(self.text, self.model.sql, self.model.sql)
+            marked = mark(self.text, self.sandbox)
+            tree = self.sandbox.parse(marked.text, self.model.sql, self.model.sql)
             if faults := unknown_names(tree, self.text, self.model.sql, [*names, "range"]):
                 raise ProjectError(tuple(faults))
-            marked = mark(self.text, self.sandbox)
-            return self._generate(marked, names)
+            return self._generate(tree, marked, names)
         except Refused as error:
             raise ProjectError((self._refused(error),)) from None
         except TemplateSyntaxError as error:
@@ -165,8 +165,8 @@ class _Rendering:
                 )
             ) from None
 
-    def _generate(self, marked: Marked, names: Mapping[str, Any]) -> SourceMap:
-        code = self.sandbox.compile(marked.text, self.model.sql, self.model.sql)
+    def _generate(self, tree: nodes.Template, marked: Marked, names: Mapping[str, Any]) -> SourceMap:
+        code = self.sandbox.compile(tree, self.model.sql, self.model.sql)
         template = self.sandbox.template_class.from_code(self.sandbox, code, self.sandbox.make_globals(None))
         pieces: list[str] = []
         size = 0

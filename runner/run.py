@@ -72,12 +72,14 @@ def run(
     start_engine: Callable[[], Engine] | None = None,
 ) -> int:
     """Run ``models`` in the order given; the exit code. Raises ProjectError before anything runs."""
-    rendered = compile_project(project)
+    rendered = compile_project(project, models)
     lake = Lake.of(project)
     artifacts = options.artifacts or project.root / "target"
     now = dt.datetime.now(dt.UTC)
     run_id = f"{now:%Y%m%dT%H%M%S}_{secrets.token_hex(3)}"
-    journal = Journal(artifacts / "run_results.json", run_id, f"{now:%Y-%m-%dT%H:%M:%SZ}", project.profile.name)
+    journal = Journal(
+        artifacts / "run_results.json", run_id, f"{now:%Y-%m-%dT%H:%M:%SZ}", project.profile.name
+    )
     shared = Shared(
         project=project,
         lake=lake,
@@ -94,7 +96,9 @@ def run(
     for index, model in enumerate(models, 1):
         report = _Reporter(on_event, index, len(models), str(model.target.table))
         if cause := skipped.get(model.id):
-            journal.add(NodeResult(model.id, str(model.target.table), "skipped", 0.0, reason=f"{cause} failed"))
+            journal.add(
+                NodeResult(model.id, str(model.target.table), "skipped", 0.0, reason=f"{cause} failed")
+            )
             report("skipped", f"{cause} did not publish")
             continue
         started = time.monotonic()
@@ -173,8 +177,8 @@ def _faults(error: RunnerError) -> tuple[Fault, ...]:
 
 def start_spark(project: Project, lake: Lake, artifacts: Path) -> Engine:
     """A new session on the lake; its log goes below ``artifacts``."""
-    from runner.engine.spark.launch import launch  # the JVM starts here and nowhere else
     from runner.engine.spark.engine import SparkEngine
+    from runner.engine.spark.launch import launch  # the JVM starts here and nowhere else
 
     spark = launch(conf=project.profile.conf, log_file=artifacts / "logs" / "spark.log")
     return SparkEngine(spark, project.profile, lake.warehouse)

@@ -52,9 +52,13 @@ def show(
     if snapshot is not None:
         from runner.run import start_spark  # the JVM starts only where there are rows to read
 
-        engine = (start_engine or (lambda: start_spark(project, lake, artifacts or project.root / "target")))()
+        engine = (
+            start_engine or (lambda: start_spark(project, lake, artifacts or project.root / "target"))
+        )()
         stop = "" if limit is None else f" LIMIT {limit}"
-        rows = engine.stream_rows(f"SELECT * FROM {state.ref.sql(engine.catalog)} VERSION AS OF {snapshot}{stop}")
+        rows = engine.stream_rows(
+            f"SELECT * FROM {state.ref.sql(engine.catalog)} VERSION AS OF {snapshot}{stop}"
+        )
     for line in FORMATS[format](columns, rows):
         write(line)
 
@@ -83,7 +87,9 @@ def _snapshot(state: TableState, at: str | None) -> int | None:
         head = state.head()
         return head.id if head else None
     if not at.isdecimal() or int(at) not in state.snapshots:
-        known = ", ".join(str(s) for s in sorted(state.snapshots, key=lambda i: state.snapshots[i].sequence)[-5:])
+        known = ", ".join(
+            str(s) for s in sorted(state.snapshots, key=lambda i: state.snapshots[i].sequence)[-5:]
+        )
         raise ProjectError(
             (Fault("unknown-snapshot", None, f"{state.ref} has no snapshot '{at}'",
                    "it never was, or it is expired", f"the newest are {known or 'none'}"),)
@@ -114,7 +120,9 @@ def plain(value: object) -> object:
 def ndjson(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:
     """One JSON object a line."""
     for row in rows:
-        yield json.dumps({c: plain(row[c]) for c in columns}, ensure_ascii=False, separators=(",", ":")) + "\n"
+        yield (
+            json.dumps({c: plain(row[c]) for c in columns}, ensure_ascii=False, separators=(",", ":")) + "\n"
+        )
 
 
 def csv_lines(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:

@@ -165,7 +165,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
             times = right if sized is left else left
             if isinstance(times, int) and len(sized) * times > MAX_VALUE:
                 raise _too_large("a repeated value")
-        if operator == "+" and sized is not None and len(left) + len(right) > MAX_VALUE:
+        if (
+            operator == "+"
+            and type(left) is type(right)
+            and sized is not None
+            and len(left) + len(right) > MAX_VALUE
+        ):
             raise _too_large("a joined value")
         result = super().call_binop(context, operator, left, right)
         if _bits(result) > MAX_BITS:

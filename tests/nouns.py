@@ -37,12 +37,14 @@ def check(
     *,
     of: str | None = None,
     severity: Severity = Severity.ERROR,
-    fail_above: Threshold = Threshold(count=0),
+    fail_above: Threshold | None = None,
     line: int = 20,
     **args: object,
 ) -> Check:
     place = Place("pipelines/silver.yml", line, 9)
-    return Check(kind, name or f"{of or 'model'}_{kind}", place, of, args, severity, fail_above)
+    return Check(
+        kind, name or f"{of or 'model'}_{kind}", place, of, args, severity, fail_above or Threshold(count=0)
+    )
 
 
 def target(table: str = "silver.orders", **given: Any) -> Target:

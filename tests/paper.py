@@ -151,10 +151,12 @@ class PaperLake:
         path.write_text(json.dumps(self.metadata[table]), encoding="utf-8")
         connection = sqlite3.connect(self.warehouse / "catalog.db")
         connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS iceberg_tables(catalog_name VARCHAR(255) NOT NULL,"
             " table_namespace VARCHAR(255) NOT NULL, table_name VARCHAR(255) NOT NULL,"
-            " metadata_location VARCHAR(1000), previous_metadata_location VARCHAR(1000), iceberg_type VARCHAR(5),"
+            " metadata_location VARCHAR(1000), previous_metadata_location VARCHAR(1000),"
+            " iceberg_type VARCHAR(5),"
             " PRIMARY KEY (catalog_name, table_namespace, table_name))"
         )
         connection.execute(

@@ -56,7 +56,10 @@ def test_columns_and_partitions_are_those_of_the_current_schema_and_the_default_
     lake.create(ORDERS, {"id": "string"})
     document = lake.metadata[ORDERS]
     document["schemas"].append(
-        {"schema-id": 1, "fields": [{"id": 1, "name": "id", "type": "int"}, {"id": 2, "name": "d", "type": "date"}]}
+        {
+            "schema-id": 1,
+            "fields": [{"id": 1, "name": "id", "type": "int"}, {"id": 2, "name": "d", "type": "date"}],
+        }
     )
     document["partition-specs"].append(
         {
@@ -104,7 +107,10 @@ def test_live_rows_are_the_records_without_those_that_deletion_vectors_name(lake
         ("decimal(10, 2)", "decimal(10,2)"),
         ("string", "string"),
         ({"type": "list", "element": "long"}, "array<bigint>"),
-        ({"type": "map", "key": "string", "value": {"type": "list", "element": "int"}}, "map<string,array<int>>"),
+        (
+            {"type": "map", "key": "string", "value": {"type": "list", "element": "int"}},
+            "map<string,array<int>>",
+        ),
         (
             {
                 "type": "struct",
@@ -152,6 +158,14 @@ def test_a_file_that_is_no_database_is_an_error_and_not_an_empty_lake(tmp_path: 
         LocalCatalog(tmp_path, "lake").tables()
 
 
+def test_a_database_of_another_shape_is_an_error_and_not_an_empty_lake(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "catalog.db") as connection:
+        connection.execute("CREATE TABLE iceberg_tables(id TEXT)")
+    connection.close()
+    with pytest.raises(sqlite3.OperationalError, match="no such column"):
+        LocalCatalog(tmp_path, "lake").tables()
+
+
 @pytest.mark.parametrize("name", ["my lake", "50%25", "lake#1", "é"])
 def test_the_lakes_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     lake = PaperLake(tmp_path / name)
@@ -169,7 +183,8 @@ connection = sqlite3.connect({str(database)!r}, isolation_level=None)
 connection.execute("PRAGMA cache_size = 2")
 connection.execute("BEGIN IMMEDIATE")
 for i in range(2000):
-    connection.execute("INSERT INTO iceberg_tables VALUES ('lake', 'silver', ?, ?, NULL, 'TABLE')", (f"t{{i}}", "x" * 500))
+    row = (f"t{{i}}", "x" * 500)
+    connection.execute("INSERT INTO iceberg_tables VALUES ('lake', 'silver', ?, ?, NULL, 'TABLE')", row)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", killed], check=False)

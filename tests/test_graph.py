@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.errors import Place, ProjectError
@@ -52,6 +52,7 @@ def acyclic(draw: st.DrawFn) -> dict[str, list[str]]:
     return {name: edges[name] for name in draw(st.permutations(names))}
 
 
+@settings(max_examples=40, deadline=None)
 @given(edges=acyclic())
 def test_order_is_topological_complete_and_stable(edges: dict[str, list[str]]) -> None:
     found = project(edges)
@@ -68,6 +69,7 @@ def test_order_is_topological_complete_and_stable(edges: dict[str, list[str]]) -
         done.add(name)
 
 
+@settings(max_examples=40, deadline=None)
 @given(edges=acyclic())
 def test_descendants_and_ancestors_are_each_others_mirror(edges: dict[str, list[str]]) -> None:
     found = project(edges)

@@ -108,7 +108,10 @@ def test_a_position_comes_back_from_its_properties_as_it_was(position: Position)
 
 
 def test_counts_are_those_of_the_merge() -> None:
-    counts = {f"spark.merge-into.num-target-rows-{what}": str(n) for n, what in enumerate(("inserted", "updated", "deleted"), 5)}
+    counts = {
+        f"spark.merge-into.num-target-rows-{what}": str(n)
+        for n, what in enumerate(("inserted", "updated", "deleted"), 5)
+    }
     merged = Snapshot(1, None, 1, 0, {"operation": "overwrite", "added-records": "99", **counts})
     assert ledger.merge_counts(merged) == (5, 6, 7)
 

@@ -34,7 +34,7 @@ SOURCES = {
 
 
 def rendered(
-    root: Path, query: str, *, read: str = "affected", columns: str = "id: {type: string}", more: str = ""
+    root: Path, query: str, *, read: str = "all", columns: str = "id: {type: string}", more: str = ""
 ) -> tuple[Rendered, object]:
     by = ", by: {id: id}" if read == "affected" else ""
     used = {name: text for name, text in SOURCES.items() if f"source('{name}')" in query}
@@ -201,6 +201,11 @@ def test_the_query_returns_every_declared_column(tmp_path: Path) -> None:
     assert codes(tmp_path, "SELECT id, x.* FROM {{ source('f') }} AS x", columns=columns) == []
 
 
+def test_a_cte_cannot_take_the_place_of_a_source(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, f"WITH __s AS (SELECT 'x' AS id)\nSELECT id FROM {S}")
+    assert (fault.code, fault.place) == ("reserved-name", Place("m.sql", 2, 6))
+
+
 def test_csv_files_have_a_header_and_streams_fixed_columns(tmp_path: Path) -> None:
     write(tmp_path, {"a/x.csv": "k,region\n1,2\n"})
     assert csv_header(tmp_path, "a/x.csv") == {"k": "string", "region": "string"}
@@ -321,6 +326,42 @@ def test_not_row_by_row(tmp_path: Path, query: str, what: str) -> None:
     assert what in fault.what
     assert "affected" in fault.fix
     assert "not-row-wise" not in codes(tmp_path, query, read="all")
+
+
+# --- inputs that are read by groups ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "what"),
+    [
+        (f"SELECT id, rank() OVER (ORDER BY d) AS r FROM {S}", "PARTITION BY"),
+        (f"SELECT id FROM {S} ORDER BY id LIMIT 5", "LIMIT"),
+        (f"SELECT max(id) AS id FROM {S}", "max() over all rows"),
+        (
+            f"WITH a AS (SELECT * FROM {S}), b AS (SELECT max(d) AS last FROM a) SELECT id FROM a JOIN b ON a.d = b.last",
+            "max()",
+        ),
+    ],
+)
+def test_nothing_looks_across_groups(tmp_path: Path, query: str, what: str) -> None:
+    (fault,) = faults(tmp_path, query, read="affected")
+    assert fault.code == "not-group-wise"
+    assert what in fault.what
+    assert codes(tmp_path, query, read="all") == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"SELECT id, count(*) AS c FROM {S} GROUP BY id",
+        f"SELECT id, rank() OVER (PARTITION BY id ORDER BY d) AS r FROM {S}",
+        f"SELECT s.id, m FROM {S} AS s CROSS JOIN (SELECT max(region) AS m FROM {R}) AS r",
+        f"SELECT id, sum(sum(n)) OVER (PARTITION BY id) AS t FROM {S} GROUP BY id, k",
+        f"SELECT DISTINCT id FROM {S} UNION SELECT k FROM {S}",
+    ],
+)
+def test_group_by_group(tmp_path: Path, query: str) -> None:
+    assert faults(tmp_path, query, read="affected") == []
 
 
 # --- SQL in specs ---------------------------------------------------------------------------------

@@ -162,6 +162,10 @@ def models(draw: st.DrawFn, name: str, pipeline: str) -> Model:
         CheckKind.EXPRESSION: {"sql": "a > 1"},
         CheckKind.UNIQUE: {"columns": [names[0]]},
     }
+    times = [c.name for c in columns if c.type in ("date", "timestamp")]
+    table_checks = model_checks or any(
+        c.kind is CheckKind.UNIQUE for column in columns for c in column.checks
+    )
     return Model(
         name=name,
         pipeline=pipeline,
@@ -176,9 +180,11 @@ def models(draw: st.DrawFn, name: str, pipeline: str) -> Model:
             partitions=partitions,
             partitions_fixed=bool(partitions) and draw(st.booleans()),
             format_version=draw(st.sampled_from([2, 3])),
-            publish=draw(st.sampled_from(["branch", "direct"])),
+            publish="branch" if table_checks else draw(st.sampled_from(["branch", "direct"])),
             max_deleted=draw(thresholds),
-            retention=draw(st.none() | st.builds(Retention, st.sampled_from(names), durations)),
+            retention=draw(st.none() | st.builds(Retention, st.sampled_from(times), durations))
+            if times
+            else None,
             maintenance=draw(
                 st.sampled_from(
                     [
@@ -200,9 +206,11 @@ def models(draw: st.DrawFn, name: str, pipeline: str) -> Model:
         dedupe=draw(
             st.none() | st.builds(Dedupe, st.lists(words, min_size=1, max_size=2).map(tuple), st.just(HERE))
         ),
-        late=draw(st.none() | st.builds(Late, words, durations, st.just(HERE))),
+        late=draw(
+            st.none() | st.builds(Late, st.sampled_from(["a_helper", *times]), durations, st.just(HERE))
+        ),
         checks=tuple(
-            Check(kind, f"m_{i}", HERE, None, arguments[kind]) for i, kind in enumerate(model_checks)
+            Check(kind, f"of_model_{i}", HERE, None, arguments[kind]) for i, kind in enumerate(model_checks)
         ),
     )
 
@@ -217,7 +225,7 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
 
 
 @settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -100,7 +100,7 @@ def test_a_timeout_ends_and_says_how_long_it_waited(tmp_path: Path) -> None:
 
 def test_a_program_that_the_holder_started_does_not_keep_the_lock(tmp_path: Path) -> None:
     with target_lock(tmp_path, ORDERS, timeout=0, run_id="a"):
-        child = subprocess.Popen(["sleep", "30"])
+        child = subprocess.Popen(["sleep", "30"], close_fds=False)
     try:
         with target_lock(tmp_path, ORDERS, timeout=0, run_id="b"):
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ class Desk:
         """The next run: pins of its own."""
         self.pins = Pins(self.lake.catalog, {})
 
-    def input(self, table: TableRef = RAW, *, rows: int = 10, **given: int) -> int:
+    def input(self, table: TableRef = RAW, *, rows: int = 10, **given: Any) -> int:
         """A source table with one snapshot; its id."""
         self.lake.create(table, {"id": "string"}, **given)
         return self.lake.commit(table, rows=rows)
@@ -148,6 +149,14 @@ def test_a_compaction_on_another_line_of_snapshots_is_not_taken_for_nothing(desk
     desk.built(raw=at(desk.lake.commit(RAW)))
     desk.lake.rollback("bronze.raw", first)
     desk.lake.commit(RAW, operation="replace")
+    assert desk.plan(model(reads("bronze.raw"))).mode is Mode.INCREMENTAL
+
+
+def test_a_compaction_after_a_commit_that_is_expired_is_not_taken_for_nothing(desk: Desk) -> None:
+    desk.built(raw=at(desk.input()))
+    between = desk.lake.commit(RAW)
+    desk.lake.commit(RAW, operation="replace")
+    desk.lake.expire("bronze.raw", between)
     assert desk.plan(model(reads("bronze.raw"))).mode is Mode.INCREMENTAL
 
 

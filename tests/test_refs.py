@@ -35,7 +35,7 @@ from runner.refs import TableRef, literal, quote
         ("two\nlines", "'two\nlines'"),
         (dt.date(2026, 1, 2), "DATE'2026-01-02'"),
         (dt.date(87, 1, 2), "DATE'0087-01-02'"),
-        (dt.datetime(2026, 1, 2, 3, 4, 5, 6), "TIMESTAMP'2026-01-02 03:04:05.000006Z'"),
+        (dt.datetime.fromisoformat("2026-01-02T03:04:05.000006"), "TIMESTAMP'2026-01-02 03:04:05.000006Z'"),
         (dt.datetime(87, 1, 2, tzinfo=dt.UTC), "TIMESTAMP'0087-01-02 00:00:00.000000Z'"),
     ],
 )
@@ -48,10 +48,11 @@ def test_what_has_no_literal_is_refused() -> None:
         literal([1])
 
 
-def parsed(sql: str) -> exp.Expression:
+def parsed(sql: str) -> exp.Expr:
     """The one expression that ``SELECT sql`` selects."""
     select = sqlglot.parse_one(f"SELECT {sql}", read="spark")
     assert isinstance(select, exp.Select)
+    found: exp.Expr
     (found,) = select.expressions
     return found
 
@@ -87,7 +88,9 @@ def test_a_table_is_named_with_its_catalog_and_its_branch() -> None:
     assert str(ref.quarantine) == "silver.orders__quarantine"
 
 
-@pytest.mark.parametrize("text", ["orders", "a.b.c", "", ".", "a.", "a b.c", "a.b-c", "1a.b", "a.`b`", "a.b\n"])
+@pytest.mark.parametrize(
+    "text", ["orders", "a.b.c", "", ".", "a.", "a b.c", "a.b-c", "1a.b", "a.`b`", "a.b\n"]
+)
 def test_what_is_not_namespace_and_table_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"namespace\.table"):
         TableRef.parse(text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runner.errors import Place, ProjectError
@@ -89,6 +89,11 @@ def test_macros_know_one_another_whatever_their_order(tmp_path: Path) -> None:
         ("{% raw %}{{ x }}{% endraw %}", "{{ x }}"),
         ("{{ 'a-b' | replace('-', '+') }}", "a+b"),
         ("{{ 2 ** 10 }}", "1024"),
+        ("{% if true %}{% set x = 1 %}{% endif %}{{ x }}", "1"),
+        (
+            "{% macro f(a) %}<{{ a }}{{ caller() }}{{ varargs | length }}>{% endmacro %}{% call f(1, 2) %}x{% endcall %}",
+            "<1x1>",
+        ),
     ],
 )
 def test_structure(tmp_path: Path, template: str, text: str) -> None:
@@ -121,6 +126,7 @@ def test_structure(tmp_path: Path, template: str, text: str) -> None:
         ("{% extends 'x' %}", "template-statement"),
         ("{% block x %}{% endblock %}", "template-statement"),
         ("{% do 1 %}", "template-syntax"),
+        ("{% if false %}{% set x = 1 %}{% endif %}{{ x }}", "unknown-name"),
         ("{{ var('l') }}", "not-printable"),
         ("{{ none }}", "not-printable"),
         ("{{ source }}", "not-printable"),
@@ -206,6 +212,7 @@ pieces = st.lists(
 )  # fmt: skip
 
 
+@settings(max_examples=80, deadline=None)
 @given(pieces=pieces)
 @example(pieces=["{%- if true -%} @\n {%- endif -%}", "@", "{{- x -}}", "\n", " @ "])
 def test_every_word_leads_back_to_where_it_was_written(pieces: list[str]) -> None:

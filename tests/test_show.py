@@ -22,6 +22,8 @@ from runner.spec import Profile, Project
 from tests.nouns import HERE
 from tests.paper import PaperLake
 
+moment = dt.datetime.fromisoformat
+
 
 def one(value: object) -> str:
     """The JSON text of one value."""
@@ -45,9 +47,9 @@ def one(value: object) -> str:
         ('a"b\\c\n\t\x00', '"a\\"b\\\\c\\n\\t\\u0000"'),
         (dt.date(2026, 1, 2), '"2026-01-02"'),
         (dt.date(87, 1, 2), '"0087-01-02"'),
-        (dt.datetime(2026, 1, 2, 3, 4, 5), '"2026-01-02T03:04:05.000Z"'),
-        (dt.datetime(2026, 1, 2, 3, 4, 5, 999_999), '"2026-01-02T03:04:05.999Z"'),
-        (dt.datetime(87, 1, 2), '"0087-01-02T00:00:00.000Z"'),
+        (moment("2026-01-02T03:04:05"), '"2026-01-02T03:04:05.000Z"'),
+        (moment("2026-01-02T03:04:05.999999"), '"2026-01-02T03:04:05.999Z"'),
+        (moment("0087-01-02"), '"0087-01-02T00:00:00.000Z"'),
         (0.1, "0.1"),
         (1.0, "1.0"),
         (0.1 + 0.2, "0.30000000000000004"),
@@ -59,7 +61,7 @@ def one(value: object) -> str:
         (b"\x00\xff", '"AP8="'),
         ([], "[]"),
         ([1, None, dt.date(2026, 1, 2)], '[1,null,"2026-01-02"]'),
-        ({"a": None, "b": {"c": dt.datetime(2026, 1, 2)}}, '{"a":null,"b":{"c":"2026-01-02T00:00:00.000Z"}}'),
+        ({"a": None, "b": {"c": moment("2026-01-02")}}, '{"a":null,"b":{"c":"2026-01-02T00:00:00.000Z"}}'),
         ({dt.date(2026, 1, 2): 1}, '{"2026-01-02":1}'),
     ],
 )
@@ -68,7 +70,7 @@ def test_a_value_in_ndjson(value: object, text: str) -> None:
 
 
 def test_one_object_a_line_with_columns_in_table_order_and_none_left_out() -> None:
-    rows = [{"b": 1, "a": None}, {"a": "x\ny", "b": None}]
+    rows: list[dict[str, Any]] = [{"b": 1, "a": None}, {"a": "x\ny", "b": None}]
     assert list(ndjson(["a", "b"], rows)) == ['{"a":null,"b":1}\n', '{"a":"x\\ny","b":null}\n']
 
 
@@ -100,7 +102,9 @@ def test_csv_has_a_header_and_quotes_what_needs_it() -> None:
     assert text == 'a,b,c\n"x,""y""\nz",,"[1, null]"\né,true,"{""d"": 0.1}"\n'
 
 
-@given(st.lists(st.fixed_dictionaries({"a": st.text(st.characters(exclude_characters="\r")), "b": st.just("")})))
+@given(
+    st.lists(st.fixed_dictionaries({"a": st.text(st.characters(exclude_characters="\r")), "b": st.just("")}))
+)
 def test_csv_reads_back(rows: list[dict[str, str]]) -> None:
     text = "".join(csv_lines(["a", "b"], rows))
     assert list(csv.DictReader(io.StringIO(text, newline=""))) == rows
@@ -136,10 +140,9 @@ def test_a_table_cuts_long_text() -> None:
 
 @pytest.mark.parametrize("evil", ["\x1b[2J", "\x07", "\r", "\n", "\x9b31m", "\u202e", "\u2028", "\x00"])
 def test_text_from_strangers_cannot_steer_the_terminal(evil: str) -> None:
-    text = "".join(table_lines(["a"], [{"a": f"x{evil}y"}]))
-    assert evil not in text.replace("\n", "" if evil == "\n" else "\n")
-    assert text.count("\n") == 4
-    assert "x\\" in text
+    _, _, row, _ = table_lines(["a"], [{"a": f"x{evil}y"}])
+    assert evil not in row.removesuffix("\n")
+    assert row.startswith("x\\")
 
 
 # --- the command ---------------------------------------------------------------------------------
@@ -153,7 +156,12 @@ def lake(tmp_path: Path) -> PaperLake:
 
 
 def shown(
-    lake: PaperLake, table: str, engine: Engine | None = None, *, limit: int | None = None, at: str | None = None
+    lake: PaperLake,
+    table: str,
+    engine: Engine | None = None,
+    *,
+    limit: int | None = None,
+    at: str | None = None,
 ) -> str:
     """What is written; without an engine, starting one fails."""
     project = Project(lake.warehouse.parent, (), Profile("local", HERE, warehouse="lake"))
@@ -198,7 +206,9 @@ def test_an_empty_table_is_shown_without_spark(lake: PaperLake) -> None:
         ("gold.nothing_like_it", "silver.orders"),
     ],
 )
-def test_an_unknown_table_is_a_fault_that_names_the_known_ones(lake: PaperLake, table: str, hint: str) -> None:
+def test_an_unknown_table_is_a_fault_that_names_the_known_ones(
+    lake: PaperLake, table: str, hint: str
+) -> None:
     with pytest.raises(ProjectError) as error:
         shown(lake, table)
     (fault,) = error.value.faults

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import cast
 
+from runner.errors import fail
 from runner.refs import literal, quote
 from runner.spec import Check, CheckKind, Model, Severity
 
@@ -16,7 +17,8 @@ def effective_checks(model: Model, null_safe: Collection[str] = ()) -> tuple[Che
     """The declared row checks, and one for each key column that declares no ``not_null`` itself.
 
     A NULL key that ON compares with ``=`` is never matched: it would be inserted again at every replay.
-    Columns that ON compares with ``<=>`` (``null_safe``) may be NULL.
+    Columns that ON compares with ``<=>`` (``null_safe``) may be NULL. ProjectError for more than a mask
+    has bits.
     """
     declared = model.row_checks
     covered = {c.column for c in declared if c.kind is CheckKind.NOT_NULL and c.severity is Severity.ERROR}
@@ -25,7 +27,16 @@ def effective_checks(model: Model, null_safe: Collection[str] = ()) -> tuple[Che
         for column in model.target.key
         if column not in covered and column not in null_safe
     )
-    return declared + implied
+    checks = declared + implied
+    if len(checks) > MOST_CHECKS:
+        raise fail(
+            "too-many-checks",
+            model.place,
+            f"{model.id} has {len(checks)} row checks, those of its key included",
+            why=f"all are computed in one pass, as bits of one number: {MOST_CHECKS} are possible",
+            fix="join some of them with AND in one `expression`",
+        )
+    return checks
 
 
 def violation(check: Check) -> str:
@@ -51,9 +62,7 @@ def violation(check: Check) -> str:
 
 def mask_sql(checks: Sequence[Check]) -> str:
     """Bit i is set where check i fails."""
-    bits = [
-        f"CASE WHEN {violation(check)} THEN {1 << bit}L ELSE 0L END" for bit, check in enumerate(checks)
-    ]
+    bits = [f"CASE WHEN {violation(check)} THEN {1 << bit}L ELSE 0L END" for bit, check in enumerate(checks)]
     return " | ".join(bits) or "0L"
 
 

@@ -9,6 +9,7 @@ from sqlglot import exp
 from runner.errors import Fault, ProjectError, did_you_mean
 from runner.lineage.columns import source_columns
 from runner.lineage.determinism import determinism_faults
+from runner.lineage.groupwise import groupwise_faults
 from runner.lineage.query import Query, locator, parse_query
 from runner.lineage.reach import FOREIGN, foreign_relation, outside_faults
 from runner.lineage.relation import OPEN, Relation, relation
@@ -77,7 +78,9 @@ def check_sql(
         faults += _returned_faults(model, query, returned)
     if not any(fault.code in FOREIGN for fault in faults):
         faults += _unused_faults(model, query)
+    faults += _shadow_faults(query)
     faults += rowwise_faults(model, query)
+    faults += groupwise_faults(model, query)
     if not model.history:
         keys = [frozenset(c.lower() for c in model.target.key)]
         faults += determinism_faults(query, resolver.scope, keys)
@@ -127,6 +130,19 @@ def _returned_faults(model: Model, query: Query, returned: Relation) -> Iterator
             "MERGE could not tell them apart",
             "give one of them another name, or leave it out: * EXCEPT (…)",
         )
+
+
+def _shadow_faults(query: Query) -> Iterator[Fault]:
+    """A CTE named like a view of the engine would be read in its place."""
+    for cte in query.tree.find_all(exp.CTE):
+        if cte.alias.startswith("__"):
+            yield Fault(
+                "reserved-name",
+                query.place(cte.args["alias"]),
+                f"the CTE '{cte.alias}' begins with two underscores",
+                "such names are the engine's own: they stand for sources",
+                "rename the CTE",
+            )
 
 
 def _unused_faults(model: Model, query: Query) -> Iterator[Fault]:

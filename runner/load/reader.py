@@ -270,7 +270,11 @@ class Reader:
             return At(free_value(node), node.place)
         except WrongAt as error:
             self.fault(
-                "wrong-type", error.place, f"`{label}`: {error.wrong.what}", error.wrong.why, error.wrong.fix
+                "wrong-type",
+                error.place,
+                f"`{label}`: {error.wrong.what}",
+                error.wrong.why or PLAIN,
+                error.wrong.fix,
             )
             return None
 
@@ -299,6 +303,9 @@ class Reader:
             f"it is to be {wanted}",
             fix or f"write {wanted}",
         )
+
+
+PLAIN = "a variable is plain data: text, a number, true or false, or a list or mapping of them"
 
 
 class WrongAt(Exception):

@@ -8,7 +8,17 @@ from typing import cast
 from runner.errors import Fault, Place, did_you_mean
 from runner.load.reader import At, Record
 from runner.load.types import is_type
-from runner.spec import Check, CheckKind, FilesInput, KafkaInput, Model, Read, Source, TableInput
+from runner.spec import (
+    Check,
+    CheckKind,
+    FilesInput,
+    KafkaInput,
+    Model,
+    Read,
+    Severity,
+    Source,
+    TableInput,
+)
 
 #: How each kind of input can be read.
 READS: dict[type, tuple[Read, ...]] = {
@@ -16,6 +26,10 @@ READS: dict[type, tuple[Read, ...]] = {
     FilesInput: (Read.ALL, Read.CHANGES),
     KafkaInput: (Read.STREAM,),
 }
+#: Views that the engine makes beside those of the sources, without their two underscores.
+_ENGINE_VIEWS = frozenset(
+    ("groups", "held", "old_keys", "old_rows", "out", "read", "rows", "staged", "target", "touched")
+)
 _WHAT = {TableInput: "a table", FilesInput: "files", KafkaInput: "a topic"}
 
 
@@ -23,6 +37,7 @@ def model_faults(model: Model, record: Record) -> Iterator[Fault]:
     """The faults of one model; ``record`` knows the places of what it was made from."""
     yield from _columns(model, record)
     yield from _checks(model)
+    yield from _direct(model)
     yield from _sources(model, record)
     yield from _modes(model, record)
 
@@ -55,6 +70,9 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
     if retention := model.target.retention:
         at_place = cast(Record, target.record("retention")).place_of("column")
         yield from _known((At(retention.column, at_place),), columns, "`retention`")
+        yield from _is_time(model, retention.column, at_place, "`retention`")
+    if model.late:
+        yield from _is_time(model, model.late.column, model.late.place, "`late`")
     if target.get("partitions_fixed") and not model.target.partitions:
         yield Fault(
             "useless-key",
@@ -62,6 +80,18 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
             "`partitions_fixed` stands with a table that has no partitions",
             "it promises that a key never changes its partition",
             "remove it, or declare `partitions:`",
+        )
+
+
+def _is_time(model: Model, name: str, place: Place, where: str) -> Iterator[Fault]:
+    column = next((c for c in model.target.columns if c.name == name), None)
+    if column and not is_type(column.type, "date", "timestamp", "timestamp_ntz", "unknown"):
+        yield Fault(
+            "wrong-column-type",
+            place,
+            f"{where} names '{name}', which is of type {column.type}",
+            "age is told by a date or a timestamp",
+            "name a column of type date or timestamp",
         )
 
 
@@ -107,6 +137,20 @@ def _checks(model: Model) -> Iterator[Fault]:
         yield from _check_values(model, check)
         for column in cast("list[str]", check.args.get("columns", [])):
             yield from _known((At(column, check.place),), model.target.column_names, "this check")
+
+
+def _direct(model: Model) -> Iterator[Fault]:
+    if model.target.publish != "direct":
+        return
+    for check in model.table_checks:
+        if check.severity is Severity.ERROR:
+            yield Fault(
+                "direct-table-check",
+                check.place,
+                f"'{check.name}' closes the gate, and `publish: direct` writes before it is checked",
+                "a check of the whole table needs the table, and then readers see it already",
+                "use severity: warn, or publish: branch",
+            )
 
 
 def _check_values(model: Model, check: Check) -> Iterator[Fault]:
@@ -167,6 +211,14 @@ def _sources(model: Model, record: Record) -> Iterator[Fault]:
                 source.place,
                 f"the source name '{source.name}' begins with an underscore or has two in a row",
                 "the engine makes names of its own from it",
+                "rename the source",
+            )
+        if source.name.lower() in _ENGINE_VIEWS:
+            yield Fault(
+                "reserved-name",
+                source.place,
+                f"a source cannot be named '{source.name}'",
+                "the engine has a view of that name",
                 "rename the source",
             )
         allowed = READS[type(source.origin)]

@@ -48,10 +48,10 @@ CASE {{ text }} WHEN 'true' THEN true WHEN 'false' THEN false END
 CAST({{ sent }} IS NOT NULL AND {{ fitted }} IS NULL AS INT)
 {%- endmacro -%}
 
-{#- Whether from_json may have rendered `text` anew: the JSON text of an object or an array, or a number with a
-    fraction, an exponent or the sign of -0. Strings may look the same. -#}
+{#- Whether from_json may have rendered `text` anew: it has the form of an array, an object, or a number with a
+    fraction, an exponent (too large: "Infinity") or the sign of -0. Strings may have it too; wiki links do not. -#}
 {%- macro maybe_rendered(text) -%}
-{{ text }} RLIKE r'\A(?:[\[{"]|0\z|-?[0-9]++\.[0-9]++(?:E-?[0-9]++)?\z)'
+{{ text }} RLIKE r'\A(?:\[++(?:[\]{"0-9-]|true|false|null)|\{["}]|0\z|-?[0-9]++\.[0-9]++(?:E-?[0-9]++)?\z|"-?Infinity"\z)'
 {%- endmacro -%}
 
 {#- The members of the JSON object in `text` as they were sent: array of `"key":value` with every quote, escape,

@@ -25,8 +25,10 @@ EXERCISE = Path(__file__).with_name("warm.py")
 #: A run that reads what is new works for seconds, so the quick compiler (C1) serves it best: until the
 #: first MERGE it takes two thirds of the processor time that the optimizing one takes. Work of minutes is
 #: 10-20 % faster with ``-XX:TieredStopAtLevel=4`` in the profile's ``spark.driver.extraJavaOptions``.
-#: The heap begins larger than Java's 1.6 % of the memory, so that start-up needs few collections.
-FAST_START = ("-XX:TieredStopAtLevel=1", "-XX:InitialRAMPercentage=6")
+#: The heap begins larger than Java's 1.6 % of the memory, so that start-up needs few collections. With C1
+#: alone Java reserves 48 MB for compiled code; a run of five models fills that, and then compiles, throws
+#: away and compiles again (seen: a third of all processor time).
+FAST_START = ("-XX:TieredStopAtLevel=1", "-XX:InitialRAMPercentage=6", "-XX:ReservedCodeCacheSize=256m")
 
 #: What Spark 4.1 needs opened (org.apache.spark.launcher.JavaModuleOptions), without
 #: ``--add-modules=jdk.incubator.vector``: it serves linear algebra, prints a warning at every start
