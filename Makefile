@@ -9,7 +9,7 @@ PYTHON := $(BIN)/python
 # pyspark comes as source only: --use-pep517 builds it as newer pips do, without their warning.
 PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --use-pep517
 READY := .venv/.ready
-SOURCES := runner producer tests
+SOURCES := runner producer tests dashboards
 
 # The amount of generated events, and what else `producer generate` takes.
 EVENTS ?= 20000
@@ -53,13 +53,17 @@ $(READY): requirements.lock pyproject.toml
 
 .PHONY: run
 run: setup ## Events, bronze, silver, gold, and what the tables tell
-	@$(BIN)/producer generate --events $(EVENTS) --days $(DAYS) --per-day --out data/events
+	@$(MAKE) events
 	@$(BIN)/runner run
 	@$(MAKE) summary
 
+.PHONY: events
+events: setup ## Generated events in data/events: EVENTS=20000 DAYS=2
+	@$(BIN)/producer generate --events $(EVENTS) --days $(DAYS) --per-day --out data/events
+
 .PHONY: summary
 summary: setup ## What the gold tables tell: busiest wikis, trending pages, contributors, risks
-	@test ! -f producer/summary.py || $(PYTHON) -m producer.summary
+	@$(PYTHON) dashboards/summary.py
 
 .PHONY: test
 test: setup lint ## Everything that must hold: lint, the fast tests, the tests on Spark

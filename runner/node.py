@@ -6,6 +6,7 @@ or killed attempt left behind is removed under the target's lock.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,13 +105,15 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
         checks = judge(staged, engine)
         written = write(staged, engine, run, lake.catalog)
         checks += check_table(written, engine, lake.catalog)
-        _brake(written, lake, allow=shared.allow_deletes)
+        _brake(written, allow=shared.allow_deletes or shared.full_refresh)
         crash_point("after_checks", plan.model.id)
         quarantine(staged, engine, run, held)
         return (written, checks) if publish(written, engine, lake.catalog) else None
     finally:
-        engine.close()
-        _clean(table, engine, lake)
+        # What is left behind is removed by the next run under the same lock; the outcome stands.
+        with contextlib.suppress(Exception):
+            engine.close()
+            _clean(table, engine, lake)
 
 
 def _clean(table: TableRef, engine: Engine, lake: Lake) -> None:
@@ -128,7 +131,7 @@ def _rows(lake: Lake, table: TableRef) -> int:
     return head.rows if head else 0
 
 
-def _brake(written: Written, lake: Lake, *, allow: bool) -> None:
+def _brake(written: Written, *, allow: bool) -> None:
     """Close the gate on a run that would delete much of its target: an input may have lost rows."""
     plan = written.staged.plan
     before = plan.base.rows if plan.base else 0

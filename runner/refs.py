@@ -51,6 +51,25 @@ class TableRef:
         return ".".join(quote(part) for part in parts)
 
 
+def typed_literal(text: str | None, type_: str) -> str:
+    """A value that Spark printed (``CAST(x AS STRING)``), as a literal of its type.
+
+    Values go through text because Python's dates end at the years 1 and 9999, and Spark's do not.
+    """
+    if text is None:
+        return "NULL"
+    match type_:
+        case "string":
+            return literal(text)
+        case "date":
+            return f"DATE{literal(text)}"
+        case "timestamp":
+            return f"TIMESTAMP{literal(text)}"
+        case "int" | "bigint" | "smallint" | "tinyint" | "boolean":
+            return text
+    return f"CAST({literal(text)} AS {type_})"
+
+
 def literal(value: object) -> str:
     """A Python value as a Spark SQL literal that does not depend on session settings.
 

@@ -23,10 +23,12 @@ from runner.catalog import TableState
 from runner.engine import Engine
 from runner.errors import Fault, ProjectError, did_you_mean
 from runner.lake import Lake
-from runner.refs import TableRef
+from runner.refs import TableRef, quote
 from runner.spec import Project
 
 Row = dict[str, Any]
+
+_SHOWN = "__shown"
 
 
 def show(
@@ -56,11 +58,22 @@ def show(
             start_engine or (lambda: start_spark(project, lake, artifacts or project.root / "target"))
         )()
         stop = "" if limit is None else f" LIMIT {limit}"
-        rows = engine.stream_rows(
-            f"SELECT * FROM {state.ref.sql(engine.catalog)} VERSION AS OF {snapshot}{stop}"
-        )
+        engine.bind_table(_SHOWN, state.ref, snapshot)
+        # An older snapshot has the columns of its time.
+        types = engine.schema(_SHOWN)
+        columns = list(types)
+        shown = ", ".join(printed(name, type_) for name, type_ in types.items())
+        rows = engine.stream_rows(f"SELECT {shown} FROM {_SHOWN}{stop}")
     for line in FORMATS[format](columns, rows):
         write(line)
+
+
+def printed(column: str, type_: str) -> str:
+    """A column for reading: times as text, because Python's end at the years 1 and 9999."""
+    name = quote(column)
+    if type_ == "timestamp":
+        return f"date_format({name}, \"yyyy-MM-dd'T'HH:mm:ss.SSS'Z'\") AS {name}"
+    return f"CAST({name} AS STRING) AS {name}" if type_ == "date" else name
 
 
 def _find(lake: Lake, table: str) -> TableState:

@@ -18,7 +18,7 @@ from runner.lake import Lake
 from runner.load import load_project
 from runner.refs import TableRef
 from runner.run import Event, RunOptions, run
-from runner.show import ndjson
+from runner.show import ndjson, printed
 from runner.spec import Project
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +87,8 @@ class Lab:
         if state is None:
             return []
         columns = [c for c in state.columns if c not in without]
-        lines = ndjson(columns, self.engine().rows(f"SELECT * FROM {table}"))
+        shown = ", ".join(printed(c, state.columns[c]) for c in columns)
+        lines = ndjson(columns, self.engine().rows(f"SELECT {shown} FROM {table}"))
         return [json.loads(line) for line in sorted(lines)]
 
     def head(self, table: str) -> Snapshot | None:

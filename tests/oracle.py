@@ -256,6 +256,9 @@ def is_heartbeat(event: Value) -> bool:
     domain = get(event, "meta", "domain")
     if as_text(domain) == "canary":
         return True
+    # Every event has a `meta` object: an object without one cannot be read as an event, which is a fault.
+    if not isinstance(get(event, "meta").value, dict):
+        return False
     return all(value.value is None for value in (domain, get(event, "type"), get(event, "id")))
 
 
@@ -465,8 +468,8 @@ def _hourly_row(stat_date: str, stat_hour: int, domain: str, group: list[Row]) -
         "unique_users": len({row["user_normalized"] for row in group}),
         "unique_pages": len({row["title"] for row in group}),
         # "sums of positive, of absolute negative deltas; 0 when none"
-        "bytes_added": sum(delta for delta in deltas if delta > 0),
-        "bytes_removed": sum(-delta for delta in deltas if delta < 0),
+        "bytes_added": in_bigint(sum(delta for delta in deltas if delta > 0)),
+        "bytes_removed": in_bigint(sum(-delta for delta in deltas if delta < 0)),
         # "mean |length_delta| over rows that have one, else null"; "not rounded"
         "avg_edit_size": float(Fraction(sum(map(abs, deltas)), len(deltas))) if deltas else None,
         "bot_events": bots,
@@ -539,7 +542,8 @@ def entity_trends(valid: Iterable[Row], vars: Mapping[str, int] = VARS) -> list[
     trends = []
     for (day, kind, entity), group in groups.items():
         # "same entity, the day before; 0 when none"
-        before = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+        first = day == date.min.isoformat()
+        before = "" if first else (date.fromisoformat(day) - timedelta(days=1)).isoformat()
         prior = len(groups.get((before, kind, entity), ()))
         # "100 * (events - prior) ÷ prior, 2 decimals; null when prior is 0"
         change = percent(len(group) - prior, prior) if prior else None
@@ -551,7 +555,7 @@ def entity_trends(valid: Iterable[Row], vars: Mapping[str, int] = VARS) -> list[
                 "events": len(group),
                 "unique_users": len({row["user_normalized"] for row in group}),
                 # "sum of length_delta, 0 when none"
-                "net_bytes": sum(row["length_delta"] or 0 for row in group),
+                "net_bytes": in_bigint(sum(row["length_delta"] or 0 for row in group)),
                 "prior_events": prior,
                 "change_pct": change,
                 "trend": trend(change, vars),
@@ -565,6 +569,11 @@ def trend(change: float | None, vars: Mapping[str, int] = VARS) -> str:
     if change is None:
         return "new"
     return "rising" if change >= vars["rising"] else "falling" if change <= vars["falling"] else "steady"
+
+
+def in_bigint(total: int) -> int | None:
+    """ "counts, byte sums and peaks bigint": a sum that no bigint holds is null."""
+    return total if -(2**63) <= total < 2**63 else None
 
 
 def percent(part: int, whole: int) -> float:

@@ -129,7 +129,17 @@ def models(draw: st.DrawFn, name: str, pipeline: str) -> Model:
         kind = draw(types) if column != names[0] else "string"
         found = draw(st.lists(checks_of(column, kind), max_size=2))
         found = [
-            Check(c.kind, f"{column}_{i}", HERE, column, c.args, c.severity, c.fail_above, c.description)
+            Check(
+                c.kind,
+                f"{column}_{i}",
+                HERE,
+                column,
+                c.args,
+                # Rows without a key cannot be set aside.
+                Severity.ERROR if c.kind is CheckKind.NOT_NULL and column == names[0] else c.severity,
+                c.fail_above,
+                c.description,
+            )
             for i, c in enumerate(found)
         ]
         columns.append(Column(column, kind, HERE, draw(texts), tuple(found)))

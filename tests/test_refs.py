@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from runner.refs import TableRef, literal, quote
+from runner.refs import TableRef, literal, quote, typed_literal
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,24 @@ def test_a_value_as_a_literal(value: object, text: str) -> None:
 def test_what_has_no_literal_is_refused() -> None:
     with pytest.raises(TypeError, match="list"):
         literal([1])
+
+
+@pytest.mark.parametrize(
+    ("text", "type", "literal_text"),
+    [
+        (None, "date", "NULL"),
+        ("it's", "string", r"'it\'s'"),
+        ("2026-01-02", "date", "DATE'2026-01-02'"),
+        ("+10000-01-02", "date", "DATE'+10000-01-02'"),
+        ("2026-01-02 03:04:05.5", "timestamp", "TIMESTAMP'2026-01-02 03:04:05.5'"),
+        ("-7", "bigint", "-7"),
+        ("true", "boolean", "true"),
+        ("1.50", "decimal(10,2)", "CAST('1.50' AS decimal(10,2))"),
+        ("NaN", "double", "CAST('NaN' AS double)"),
+    ],
+)
+def test_a_printed_value_as_a_literal_of_its_type(text: str | None, type: str, literal_text: str) -> None:
+    assert typed_literal(text, type) == literal_text
 
 
 def parsed(sql: str) -> exp.Expr:

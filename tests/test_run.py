@@ -192,7 +192,7 @@ def compiled(root: Path) -> Mapping[str, Rendered]:
 def world(
     root: Path, tmp_path: Path, compiled: Mapping[str, Rendered], monkeypatch: pytest.MonkeyPatch
 ) -> World:
-    monkeypatch.setattr("runner.run.compile_project", lambda project: compiled)
+    monkeypatch.setattr("runner.run.compile_project", lambda project, models: compiled)
     return World(root, tmp_path)
 
 
@@ -491,6 +491,7 @@ def test_where_main_moved_the_work_is_planned_again_from_its_new_head(built: Wor
     usual = built.engine.answers["fast_forward"]
     built.tell("fast_forward", "shop.items", InTurn(lambda **given: moved(built, **given), usual))
     assert built.run("items") == 0
+    assert built.engine.methods.count("fast_forward") == 2, "a refusal for good is not repeated"
     assert built.engine.methods.count("stage") == 2
     first, second = (call["snapshot"] for call in built.engine.asked("create_branch"))
     assert first != second

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from runner.engine import Engine
 from runner.engine.fake import FakeEngine
 from runner.errors import ProjectError
-from runner.show import csv_lines, ndjson, show, table_lines
+from runner.show import csv_lines, ndjson, printed, show, table_lines
 from runner.spec import Profile, Project
 from tests.nouns import HERE
 from tests.paper import PaperLake
@@ -178,20 +178,28 @@ def shown(
 def test_the_newest_rows_are_read_at_the_snapshot_that_was_looked_up(lake: PaperLake) -> None:
     lake.commit("silver.orders")
     head = lake.commit("silver.orders")
-    engine = FakeEngine({"stream_rows": [{"amount": 5, "id": "a"}]})
+    types = {"id": "string", "amount": "bigint"}
+    engine = FakeEngine({"schema": types, "stream_rows": [{"amount": 5, "id": "a"}]})
     assert shown(lake, "silver.orders", engine, limit=20) == '{"id":"a","amount":5}\n'
-    assert engine.asked("stream_rows") == [
-        {"sql": f"SELECT * FROM `lake`.`silver`.`orders` VERSION AS OF {head} LIMIT 20"}
-    ]
+    (bound,) = engine.asked("bind_table")
+    assert bound["snapshot"] == head
+    assert engine.asked("stream_rows") == [{"sql": "SELECT `id`, `amount` FROM __shown LIMIT 20"}]
+
+
+def test_times_are_printed_by_spark_whose_calendar_is_longer_and_whose_clock_is_utc() -> None:
+    assert printed("at", "timestamp") == "date_format(`at`, \"yyyy-MM-dd'T'HH:mm:ss.SSS'Z'\") AS `at`"
+    assert printed("day", "date") == "CAST(`day` AS STRING) AS `day`"
+    assert printed("it`s", "bigint") == "`it``s`"
 
 
 def test_without_a_limit_all_rows_are_read_and_at_reads_an_older_snapshot(lake: PaperLake) -> None:
     first = lake.commit("silver.orders")
     lake.commit("silver.orders")
-    engine = FakeEngine()
+    engine = FakeEngine({"schema": {"id": "string"}})
     shown(lake, "silver.orders", engine, at=str(first))
+    (bound,) = engine.asked("bind_table")
     (call,) = engine.asked("stream_rows")
-    assert call["sql"].endswith(f"VERSION AS OF {first}")
+    assert (bound["snapshot"], call["sql"]) == (first, "SELECT `id` FROM __shown")
 
 
 def test_an_empty_table_is_shown_without_spark(lake: PaperLake) -> None:

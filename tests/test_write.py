@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from runner.files import InputFile, ManifestStore
 from runner.ledger import InputPosition, Position
 from runner.plan import FilesRead, Mode, ModelPlan, TableRead
 from runner.refs import TableRef
-from runner.spec import Late, Model, Read
-from tests.nouns import HERE, consumed, files, model, reads, rendered, target
+from runner.spec import Model, Read
+from tests.nouns import consumed, files, model, reads, rendered, target
 
-JAN, FEB = dt.date(2026, 1, 1), dt.date(2026, 2, 1)
+JAN, FEB = "2026-01-01", "2026-02-01"  # values come as Spark prints them
 #: New rows lie in January, and one of their keys lay in February, in a partition without a region.
 COUNTS: Mapping[str, Any] = {"parts": [(JAN, "north")], "was": [[(FEB, None)]]}
 
@@ -29,17 +28,9 @@ COUNTS: Mapping[str, Any] = {"parts": [(JAN, "north")], "was": [[(FEB, None)]]}
 def staged(
     of: Model, mode: Mode = Mode.INCREMENTAL, counts: Mapping[str, Any] = COUNTS, **given: Any
 ) -> Staged:
-    plan = ModelPlan(
-        of,
-        rendered(),
-        mode,
-        "",
-        given.pop("tables", ()),
-        given.pop("read", ()),
-        None,
-        given.pop("previous", None),
-    )
-    return Staged(plan, "__staged", Staging(of, {}, ()), (), counts, Change(), given.pop("consumed", {}))
+    plan = ModelPlan(of, rendered(), mode, "", given.pop("tables", ()), given.pop("read", ()), None, None)
+    read = given.pop("consumed", {})
+    return Staged(plan, "__staged", Staging(of, {}, ()), (), counts, Change(), read, **given)
 
 
 def partitioned(key: tuple[str, ...] = ("id",), *, fixed: bool = False, **given: Any) -> Model:
@@ -120,19 +111,7 @@ def test_files_that_are_read_whole_are_known_by_their_content(tmp_path: Path) ->
     }
 
 
-@pytest.mark.parametrize(
-    ("before", "now", "kept"),
-    [
-        ({}, "2026-01-01 00:00:00", "2026-01-01 00:00:00"),
-        ({"at": "2026-01-02 00:00:00"}, "2026-01-01 00:00:00", "2026-01-02 00:00:00"),
-        ({"at": "2026-01-01 00:00:00"}, "2026-01-01 00:00:00.500000", "2026-01-01 00:00:00.500000"),
-        ({"at": "2026-01-02 00:00:00"}, None, "2026-01-02 00:00:00"),
-    ],
-)
-def test_the_highest_time_seen_never_falls(
-    tmp_path: Path, before: dict[str, str], now: str | None, kept: str
-) -> None:
-    previous = Position("r1", "silver.orders", "f1", "0.1.0", {}, before)
-    of = model(late=Late("at", dt.timedelta(minutes=5), HERE))
-    counts = {} if now is None else {"late_max": dt.datetime.fromisoformat(now)}
-    assert position(tmp_path, staged(of, counts=counts, previous=previous)).maxima == {"at": kept}
+def test_the_highest_times_seen_are_remembered_with_it(tmp_path: Path) -> None:
+    maxima = {"at": "2026-01-02 00:00:00"}
+    of = staged(model(), maxima=maxima)
+    assert position(tmp_path, of).maxima == maxima

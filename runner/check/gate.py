@@ -41,7 +41,9 @@ def judge(staged: Staged, engine: Engine) -> tuple[CheckResult, ...]:
         over = not check.fail_above.allows(failed, total)
         results.append(result(check, failed, total, over))
         if over and check.severity is Severity.ERROR:
-            rows = _examples(staged, engine, f"(_mask & {1 << bit}L) <> 0", _shown(staged, check))
+            rows = _examples(
+                staged, engine, f"(_mask & {1 << bit}L) <> 0 AND NOT _aside", _shown(staged, check)
+            )
             faults.append(_row_fault(staged, check, failed, total, rows))
     faults += _key_faults(staged, engine)
     if faults:
@@ -86,10 +88,11 @@ def _row_fault(staged: Staged, check: Check, failed: int, total: int, examples: 
     return Fault(
         "check-failed",
         check.place,
-        f"check '{check.name}' of {staged.plan.model.target.table}: {failed:,} of {total:,} rows fail{allowed}",
+        f"check '{check.name}' of {staged.plan.model.target.table}:"
+        f" {failed:,} of {total:,} rows fail{allowed}",
         f"a row fails where {violation(check)}; for example " + "; ".join(examples),
-        "mend the rows at their source or the query, then run again; `severity: quarantine` sets such rows aside,"
-        " `warn` lets them through",
+        "mend the rows at their source or the query, then run again;"
+        " `severity: quarantine` sets such rows aside, `warn` lets them through",
     )
 
 
@@ -115,8 +118,8 @@ def _key_faults(staged: Staged, engine: Engine) -> list[Fault]:
                 "key-in-two-partitions",
                 target.place,
                 f"{split:,} keys of {staged.plan.model.sql} lie in more than one partition",
-                "`partitions_fixed: true` says that a key never changes its partition, and the MERGE relies on it;"
-                " for example " + "; ".join(rows),
+                "`partitions_fixed: true` says that a key never changes its partition,"
+                " and the MERGE relies on it; for example " + "; ".join(rows),
                 "mend the rows at their source, or remove `partitions_fixed`",
             )
         )
@@ -130,5 +133,3 @@ def describe(results: Sequence[CheckResult]) -> list[str]:
         for r in results
         if r.status == "warn" and r.severity is Severity.WARN
     ]
-
-

@@ -41,7 +41,8 @@ def _row_count(
     low, high = (cast("int | None", check.args.get(name)) for name in ("min", "max"))
     over = (low is not None and rows < low) or (high is not None and rows > high)
     bounds = " and ".join(
-        ([f"at least {low:,}"] if low is not None else []) + ([f"at most {high:,}"] if high is not None else [])
+        ([f"at least {low:,}"] if low is not None else [])
+        + ([f"at most {high:,}"] if high is not None else [])
     )
     fault = Fault(
         "check-failed",
@@ -62,7 +63,8 @@ def _unique(
     # A key is looked for in the partitions that were touched; other columns in the whole table.
     within = ""
     if columns == target.key and target.partitions and staged.plan.mode is not Mode.REBUILD:
-        within = f" WHERE {partition_predicate('', target.partitions, staged.partitions)}"
+        types = {c: target.column(c).type for c in target.partitions}
+        within = f" WHERE {partition_predicate('', types, staged.partitions)}"
     table = target.table.sql(engine.catalog, written.branch)
     shown = names(columns)
     found = engine.rows(

@@ -68,8 +68,9 @@ class Engine(Protocol):
 
     def partitions(
         self, table: TableRef, snapshot: int
-    ) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
-        """The partition columns of a table and the distinct tuples of a snapshot's files, from metadata."""
+    ) -> tuple[dict[str, str], tuple[tuple[str | None, ...], ...]]:
+        """The partition columns of a table (name → type) and the distinct tuples of a snapshot's files,
+        as Spark prints their values, from metadata."""
 
     def create_table(
         self,

@@ -100,8 +100,8 @@ class FakeEngine:
 
     def partitions(
         self, table: TableRef, snapshot: int
-    ) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
-        return self._ask("partitions", ((), ()), table=table, snapshot=snapshot)
+    ) -> tuple[dict[str, str], tuple[tuple[str | None, ...], ...]]:
+        return self._ask("partitions", ({}, ()), table=table, snapshot=snapshot)
 
     def create_table(
         self,

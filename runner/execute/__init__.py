@@ -8,7 +8,7 @@ quarantine's, only when rows are set aside or leave it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from runner.execute.fit import Change
@@ -47,6 +47,7 @@ class Staged:
     files_scanned: int = 0
     files_total: int = 0
     late: int = 0
+    maxima: Mapping[str, str] = field(default_factory=dict)
 
     def count(self, name: str) -> int:
         return int(self.counts.get(name) or 0)
@@ -57,7 +58,7 @@ class Staged:
         return self.count("kept") + self.count("aside")
 
     @property
-    def partitions(self) -> set[tuple[object, ...]]:
+    def partitions(self) -> set[tuple[str | None, ...]]:
         """Partition tuples that the staged rows have, and that the target's rows of their keys had."""
         found = {tuple(row) for row in self.counts.get("parts") or ()}
         return found | {tuple(row) for rows in self.counts.get("was") or () for row in rows}

@@ -10,9 +10,19 @@ from sqlglot import exp
 
 from runner.engine import Diff, Engine
 from runner.execute import Run
-from runner.execute.sql import among, groups_sql, members_sql, names, old_keys_sql, partition_predicate, same
+from runner.execute.sql import (
+    Value,
+    among,
+    groups_sql,
+    members_sql,
+    names,
+    old_keys_sql,
+    partition_predicate,
+    same,
+    texts,
+)
 from runner.plan import FilesRead, Mode, ModelPlan, TableRead
-from runner.refs import literal, quote
+from runner.refs import quote, typed_literal
 from runner.render import view_name
 from runner.spec import FilesInput, Read
 
@@ -62,7 +72,9 @@ def define_query(plan: ModelPlan, engine: Engine, view: str) -> None:
     """``view`` = the analyst's query over the views that are bound now."""
     using = plan.rendered.statement.using
     # At its own line and column, so that Spark's positions are the analyst's.
-    engine.define(view, "\n" * (using.line - 1) + " " * (using.col - 1) + using.text, at=plan.rendered.places.at)
+    engine.define(
+        view, "\n" * (using.line - 1) + " " * (using.col - 1) + using.text, at=plan.rendered.places.at
+    )
 
 
 def _old(read: TableRead) -> str:
@@ -103,9 +115,7 @@ def _old_image_keys(plan: ModelPlan, engine: Engine, bound: Bound) -> str | None
     return _OLD_KEYS
 
 
-def _bind_groups(
-    reads: Sequence[TableRead], plan: ModelPlan, engine: Engine, run: Run, bound: Bound
-) -> None:
+def _bind_groups(reads: Sequence[TableRead], plan: ModelPlan, engine: Engine, run: Run, bound: Bound) -> None:
     """Stage the touched groups and bind every ``affected`` input to the rows that belong to them."""
     columns = tuple(reads[0].source.by[0])
     changed = []
@@ -118,25 +128,27 @@ def _bind_groups(
     else:
         # Files were rewritten and no row changed: no group is touched.
         sql = f"SELECT {names(columns)} FROM {plan.model.target.table.sql(engine.catalog)} LIMIT 0"
-    observe = {f"group_{i}": f"collect_set(struct({quote(c)}))" for i, c in enumerate(columns)}
-    pruned = [i for i, c in enumerate(columns) if c in plan.model.target.partitions]
-    engine.define(_GROUPS, sql, observe={f"group_{i}": observe[f"group_{i}"] for i in pruned})
+    pruned = [c for c in columns if c in plan.model.target.partitions]
+    engine.define(_GROUPS, sql, observe={f"group_{c}": f"collect_set({texts([c])})" for c in pruned})
     folder = f"{run.scratch}/groups"
     counts = engine.stage(_GROUPS, folder)
     engine.read_staged(_GROUPS, folder)
     bound.groups, bound.group_columns = _GROUPS, columns
-    values = {columns[i]: [row[0] for row in counts.get(f"group_{i}", ())] for i in pruned}
+    types = {c: plan.model.target.column(c).type for c in pruned}
+    values = {c: [row[0] for row in counts.get(f"group_{c}", ())] for c in pruned}
     for read in reads:
         name, everything = view_name(read.source.name), view_name(read.source.name) + "__all"
         until = read.until.id if read.until else None
-        engine.bind_table(everything, read.table, until, _source_predicate(read, engine, values))
+        engine.bind_table(everything, read.table, until, _source_predicate(read, engine, values, types))
         engine.define(name, members_sql(everything, list(engine.schema(everything)), read.source.by, _GROUPS))
-    tests = [among(quote(c), of) if of else "false" for c, of in values.items()]
+    tests = [among(quote(c), types[c], of) for c, of in values.items()]
     base = plan.base.id if plan.base else None
     engine.bind_table(_TARGET, plan.model.target.table, base, " AND ".join(tests))
 
 
-def _source_predicate(read: TableRead, engine: Engine, values: Mapping[str, Sequence[object]]) -> str:
+def _source_predicate(
+    read: TableRead, engine: Engine, values: Mapping[str, Sequence[Value]], types: Mapping[str, str]
+) -> str:
     """Literal partitions of the source outside of which no row belongs to a touched group.
 
     Where a mapping computes a group's column from partition columns alone, its expression is evaluated
@@ -150,15 +162,21 @@ def _source_predicate(read: TableRead, engine: Engine, values: Mapping[str, Sequ
         usable = [c for c in values if _columns_of(mapping[c]) <= set(columns)]
         if not usable:
             return ""
-        tests.append(" AND ".join(among(f"({mapping[c]})", values[c]) if values[c] else "false" for c in usable))
+        tests.append(" AND ".join(among(f"({mapping[c]})", types[c], values[c]) for c in usable))
     if not tuples or not tests:
         return ""
-    rows = ", ".join(f"({', '.join(map(literal, t))})" for t in tuples)
-    found = engine.rows(
-        f"SELECT * FROM VALUES {rows} AS p({names(columns)}) WHERE {' OR '.join(f'({t})' for t in tests)}"
+    used = {
+        c: of
+        for c, of in columns.items()
+        if any(c in _columns_of(sql) for mapping in read.source.by for sql in mapping.values())
+    }
+    rows = ", ".join(
+        "(" + ", ".join(typed_literal(v, of) for v, of in zip(t, columns.values(), strict=True)) + ")"
+        for t in tuples
     )
-    used = [c for c in columns if any(c in _columns_of(sql) for m in read.source.by for sql in m.values())]
-    return partition_predicate("", used, {tuple(row[c] for c in used) for row in found})
+    where = " OR ".join(f"({test})" for test in tests)
+    found = engine.rows(f"SELECT {texts(used)} AS t FROM VALUES {rows} AS p({names(columns)}) WHERE {where}")
+    return partition_predicate("", used, {tuple(row["t"].values()) for row in found})
 
 
 def _columns_of(sql: str) -> set[str]:

@@ -110,4 +110,3 @@ def _table_change(model: Model, table: TableState) -> tuple[Change, list[Fault]]
                   "restore the declaration, or build the table anew under another name")
         )  # fmt: skip
     return Change(add, widen), faults
-

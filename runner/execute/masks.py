@@ -21,7 +21,11 @@ def effective_checks(model: Model, null_safe: Collection[str] = ()) -> tuple[Che
     has bits.
     """
     declared = model.row_checks
-    covered = {c.column for c in declared if c.kind is CheckKind.NOT_NULL and c.severity is Severity.ERROR}
+    covered = {
+        c.column
+        for c in declared
+        if c.kind is CheckKind.NOT_NULL and c.severity is Severity.ERROR and not c.fail_above.allows(1, 1)
+    }
     implied = tuple(
         Check(CheckKind.NOT_NULL, f"key_{column}_not_null", model.target.place, column)
         for column in model.target.key

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.execute.masks import mask_sql, quarantine_bits
-from runner.refs import literal, quote
-from runner.spec import Check, Model
+from runner.refs import literal, quote, typed_literal
+from runner.spec import Check, Model, Severity
 
 ADDED = ("_mask", "_aside", "_gone", "_was", "_copies", "_held", "_split", "_nth")
 
@@ -24,6 +24,11 @@ def names(columns: Iterable[str], alias: str = "") -> str:
     """``a.`x`, a.`y``` of columns."""
     prefix = f"{alias}." if alias else ""
     return ", ".join(prefix + quote(column) for column in columns)
+
+
+def texts(columns: Iterable[str]) -> str:
+    """A struct of columns as text: what is collected into Python, where not every date exists."""
+    return f"struct({', '.join(f'CAST({quote(c)} AS STRING) AS {quote(c)}' for c in columns)})"
 
 
 def same(columns: Iterable[str], left: str, right: str) -> str:
@@ -100,7 +105,11 @@ class Staging:
         target = self.model.target
         typed = [f"CAST(r.{quote(c.name)} AS {c.type}) AS {quote(c.name)}" for c in target.columns]
         typed += [f"r.{quote(c)}" for c in self.helpers]
-        only = f" LEFT SEMI JOIN {self.groups} AS g ON {same(self.group_columns, 'r', 'g')}" if self.groups else ""
+        only = (
+            f" LEFT SEMI JOIN {self.groups} AS g ON {same(self.group_columns, 'r', 'g')}"
+            if self.groups
+            else ""
+        )
         kept = f" WHERE NOT coalesce({self.model.drop.when}, false)" if self.model.drop else ""
         return (
             f"SELECT *, {mask_sql(self.checks)} AS _mask"
@@ -131,8 +140,8 @@ class Staging:
         flags = "n._mask, n._copies, n._split"
         if not self.old_keys:
             return (
-                f"SELECT {names(columns, 'n')}, {flags}, n._aside, false AS _gone, CAST(NULL AS STRING) AS _was"
-                f" FROM {rows} AS n"
+                f"SELECT {names(columns, 'n')}, {flags}, n._aside, false AS _gone,"
+                f" CAST(NULL AS STRING) AS _was FROM {rows} AS n"
             )
         keys = [f"coalesce(n.{quote(c)}, o.{quote(c)}) AS {quote(c)}" for c in self.key]
         return (
@@ -153,10 +162,12 @@ class Staging:
             "duplicates": "count_if(_copies > 1 AND NOT _aside)",
             "split": "count_if(_split AND NOT _aside)",
         }
-        for bit, _ in enumerate(self.checks):
-            found[f"check_{bit}"] = f"count_if((_mask & {1 << bit}L) <> 0)"
+        for bit, check in enumerate(self.checks):
+            # A row that is set aside closes no gate and warns nobody else.
+            among_kept = "" if check.severity is Severity.QUARANTINE else " AND NOT _aside"
+            found[f"check_{bit}"] = f"count_if((_mask & {1 << bit}L) <> 0{among_kept})"
         if self.model.target.partitions:
-            parts = f"struct({names(self.model.target.partitions)})"
+            parts = texts(self.model.target.partitions)
             found["parts"] = f"collect_set(CASE WHEN NOT _gone AND NOT _aside THEN {parts} END)"
             if self.old_keys:
                 found["was"] = "collect_set(_was)"
@@ -164,7 +175,8 @@ class Staging:
             found["leaving"] = "count_if(_held)"
         if late := self.model.late:
             behind = f"CASE WHEN NOT _gone AND NOT _aside THEN {quote(late.column)} END"
-            found["late_min"], found["late_max"] = f"min({behind})", f"max({behind})"
+            found["late_min"] = f"CAST(min({behind}) AS STRING)"
+            found["late_max"] = f"CAST(max({behind}) AS STRING)"
         return found
 
     def failed_checks(self) -> str:
@@ -185,7 +197,7 @@ def old_keys_sql(model: Model, sources: Sequence[str]) -> str:
     extra = [c for c in target.partitions if c not in target.key]
     columns = names((*target.key, *extra))
     union = " UNION ALL ".join(f"SELECT {columns} FROM {source}" for source in sources)
-    was = f"collect_set(struct({names(target.partitions)}))" if target.partitions else "CAST(NULL AS STRING)"
+    was = f"collect_set({texts(target.partitions)})" if target.partitions else "CAST(NULL AS STRING)"
     return f"SELECT {names(target.key)}, {was} AS _was FROM ({union}) GROUP BY {names(target.key)}"
 
 
@@ -229,15 +241,21 @@ def members_sql(source: str, columns: Sequence[str], by: Sequence[Mapping[str, s
 
 def _with_groups(source: str, by: Sequence[Mapping[str, str]]) -> str:
     extra = ", ".join(
-        f"({sql}) AS {quote(f'_g{m}_{i}')}" for m, mapping in enumerate(by) for i, sql in enumerate(mapping.values())
+        f"({sql}) AS {quote(f'_g{m}_{i}')}"
+        for m, mapping in enumerate(by)
+        for i, sql in enumerate(mapping.values())
     )
     return f"SELECT *, {extra} FROM {source}"
 
 
-def partition_predicate(alias: str, columns: Sequence[str], tuples: Iterable[Sequence[object]]) -> str:
+Value = str | None  # as Spark prints it
+
+
+def partition_predicate(alias: str, columns: Mapping[str, str], tuples: Iterable[Sequence[Value]]) -> str:
     """A literal predicate that covers the tuples: one IN list under each value of the first column.
 
-    Empty text where there is nothing to restrict by. NULL is asked for by name: ``IN`` never finds it.
+    ``columns``: name → type, in the order of the tuples. Empty text where there is nothing to restrict
+    by. NULL is asked for by name: ``IN`` never finds it.
     """
     found = sorted({tuple(t) for t in tuples}, key=repr)
     if not columns:
@@ -245,31 +263,32 @@ def partition_predicate(alias: str, columns: Sequence[str], tuples: Iterable[Seq
     if not found:
         return "false"
     prefix = f"{alias}." if alias else ""
-    if len(columns) == 1 or len(found) > 500:
-        return " AND ".join(
-            among(f"{prefix}{quote(c)}", [t[i] for t in found]) for i, c in enumerate(columns)
-        )
+    (first, type_), *others = columns.items()
+    if not others or len(found) > 500:
+        each = enumerate(columns.items())
+        return " AND ".join(among(f"{prefix}{quote(c)}", of, [t[i] for t in found]) for i, (c, of) in each)
     branches = []
-    for first in dict.fromkeys(t[0] for t in found):
-        rest = [t[1:] for t in found if t[0] == first and type(t[0]) is type(first)]
-        head = among(f"{prefix}{quote(columns[0])}", [first])
-        branches.append(f"({head} AND {partition_predicate(alias, columns[1:], rest)})")
+    for value in dict.fromkeys(t[0] for t in found):
+        rest = partition_predicate(alias, dict(others), [t[1:] for t in found if t[0] == value])
+        branches.append(f"({among(f'{prefix}{quote(first)}', type_, [value])} AND {rest})")
     return f"({' OR '.join(branches)})"
 
 
-def among(column: str, values: Iterable[object]) -> str:
-    """The predicate that an expression has one of the values, NULL included."""
-    values = list(values)
-    distinct = sorted({v for v in values if v is not None}, key=repr)
+def among(expression: str, type_: str, values: Iterable[Value]) -> str:
+    """The predicate that an expression has one of the values, NULL included; false for none."""
+    listed = set(values)
+    literals = [typed_literal(v, type_) for v in sorted(v for v in listed if v is not None)]
     tests = []
-    if any(isinstance(v, str) for v in distinct):
+    if literals and type_ == "string":
         # Not IN: Iceberg 1.11 fails on an IN list of strings where a partition's value is NULL.
-        tests += [f"{column} = {literal(v)}" for v in distinct]
-    elif distinct:
-        tests.append(f"{column} IN ({', '.join(map(literal, distinct))})")
-    if any(v is None for v in values):
-        tests.append(f"{column} IS NULL")
-    return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
+        tests += [f"{expression} = {text}" for text in literals]
+    elif literals:
+        tests.append(f"{expression} IN ({', '.join(literals)})")
+    if None in listed:
+        tests.append(f"{expression} IS NULL")
+    if len(tests) == 1:
+        return tests[0]
+    return f"({' OR '.join(tests)})" if tests else "false"
 
 
 def late_sql(view: str, column: str, order: Sequence[str], after_seconds: int, seen: str | None) -> str:
@@ -277,7 +296,8 @@ def late_sql(view: str, column: str, order: Sequence[str], after_seconds: int, s
 
     ``seen``: the highest value of earlier runs, ISO. Reads two narrow columns of the staged rows.
     """
-    before = f"max({quote(column)}) OVER (ORDER BY {names(order)} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+    earlier = f"ORDER BY {names(order)} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+    before = f"max({quote(column)}) OVER ({earlier})"
     highest = f"greatest({before}, TIMESTAMP'{seen}')" if seen else before
     return (
         f"SELECT count_if({quote(column)} < _seen - make_dt_interval(0, 0, 0, {after_seconds})) AS late"
@@ -285,7 +305,9 @@ def late_sql(view: str, column: str, order: Sequence[str], after_seconds: int, s
     )
 
 
-def quarantine_sql(staging: Staging, *, staged: str, target: str, quarantine: str, run_id: str, rebuild: bool) -> str:
+def quarantine_sql(
+    staging: Staging, *, staged: str, target: str, quarantine: str, run_id: str, rebuild: bool
+) -> str:
     """The MERGE that maintains a quarantine like its target.
 
     A key that passes now, or whose source row is gone, leaves; a key that failed enters, unless it
@@ -295,19 +317,25 @@ def quarantine_sql(staging: Staging, *, staged: str, target: str, quarantine: st
     model = staging.model
     key, columns = staging.key, staging.columns
     values = names(columns)
-    nulls = ", ".join(quote(c) if c in key else f"CAST(NULL AS {staging.types[c]}) AS {quote(c)}" for c in columns)
+    nulls = ", ".join(
+        quote(c) if c in key else f"CAST(NULL AS {staging.types[c]}) AS {quote(c)}" for c in columns
+    )
     passing = f"SELECT {names(key)} FROM {staged} WHERE NOT _aside AND NOT _gone"
     if not model.replayable:
         # Rows that are read once: a key that passed in an earlier run has passed for good.
         failed = f"(SELECT DISTINCT {names(key)} FROM {staged} WHERE _aside)"
-        passing += f" UNION ALL SELECT {names(key, 't')} FROM {target} AS t LEFT SEMI JOIN {failed} AS f ON {same(key, 't', 'f')}"
+        passing += f" UNION ALL SELECT {names(key, 't')} FROM {target} AS t"
+        passing += f" LEFT SEMI JOIN {failed} AS f ON {same(key, 't', 'f')}"
     entering = (
-        f"SELECT * FROM (SELECT {values}, {staging.failed_checks()} AS failed_checks, {literal(run_id)} AS run_id,"
-        f" true AS _aside, row_number() OVER (PARTITION BY {names(key)} ORDER BY {staging.order()}) AS _nth"
-        f" FROM {staged} WHERE _aside) AS e LEFT ANTI JOIN ({passing}) AS p ON {same(key, 'e', 'p')} WHERE _nth = 1"
+        f"SELECT * FROM (SELECT {values}, {staging.failed_checks()} AS failed_checks,"
+        f" {literal(run_id)} AS run_id, true AS _aside,"
+        f" row_number() OVER (PARTITION BY {names(key)} ORDER BY {staging.order()}) AS _nth"
+        f" FROM {staged} WHERE _aside) AS e"
+        f" LEFT ANTI JOIN ({passing}) AS p ON {same(key, 'e', 'p')} WHERE _nth = 1"
     )
     leaving = (
-        f"SELECT {nulls}, CAST(NULL AS ARRAY<STRING>) AS failed_checks, {literal(run_id)} AS run_id, false AS _aside"
+        f"SELECT {nulls}, CAST(NULL AS ARRAY<STRING>) AS failed_checks,"
+        f" {literal(run_id)} AS run_id, false AS _aside"
         f" FROM (SELECT DISTINCT {names(key)} FROM {staged} WHERE NOT _aside) AS l"
         f" LEFT ANTI JOIN ({entering}) AS e ON {same(key, 'l', 'e')}"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from runner import files
 from runner.crash import crash_point
@@ -51,6 +53,7 @@ def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Stage
     engine.read_staged(_STAGED, folder)
     for read in plan.files:
         _refuse_changed(read, consumed.get(read.source.name, ()))
+    late, maxima = _late(plan, counts, engine)
     staged = Staged(
         plan,
         _STAGED,
@@ -61,31 +64,32 @@ def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Stage
         consumed,
         files_scanned=sum(d.files_scanned for d in bound.diffs.values()),
         files_total=sum(d.files_total for d in bound.diffs.values()),
-        late=_late(plan, staging, counts, engine),
+        late=late,
+        maxima=maxima,
     )
     crash_point("after_staging", model.id)
     return staged
 
 
-def _late(plan: ModelPlan, staging: Staging, counts: dict[str, object], engine: Engine) -> int:
-    late = plan.model.late
-    lowest, highest = counts.get("late_min"), counts.get("late_max")
-    if late is None or lowest is None:
-        return 0
-    seen = plan.previous.maxima.get(late.column) if plan.previous else None
-    top = max(str(highest), seen or "")
-    # Where even the lowest value is near the highest there is nothing to count.
-    nothing = f"SELECT TIMESTAMP'{lowest}' < TIMESTAMP'{top}' - make_dt_interval(0, 0, 0, {_seconds(plan)}) AS x"
-    if not engine.rows(nothing)[0]["x"]:
-        return 0
+def _late(plan: ModelPlan, counts: Mapping[str, Any], engine: Engine) -> tuple[int, dict[str, str]]:
+    """How many rows are late, and the highest times seen so far, for the commit to remember."""
+    maxima = dict(plan.previous.maxima) if plan.previous else {}
+    late, lowest, highest = plan.model.late, counts.get("late_min"), counts.get("late_max")
+    if late is None or lowest is None or highest is None:
+        return 0, maxima
+    seen = maxima.get(late.column)
+    seconds = int(late.after.total_seconds())
+    top = f"greatest(TIMESTAMP'{highest}', TIMESTAMP'{seen}')" if seen else f"TIMESTAMP'{highest}'"
+    found = engine.rows(
+        f"SELECT CAST({top} AS STRING) AS top,"
+        f" TIMESTAMP'{lowest}' < {top} - make_dt_interval(0, 0, 0, {seconds}) AS possible"
+    )[0]
+    maxima[late.column] = found["top"]
     order = plan.model.dedupe.order if plan.model.dedupe else ()
-    if not order:
-        return 0
-    return int(engine.rows(late_sql(_STAGED, late.column, order, _seconds(plan), seen))[0]["late"])
-
-
-def _seconds(plan: ModelPlan) -> int:
-    return int(plan.model.late.after.total_seconds()) if plan.model.late else 0
+    # Where even the lowest value is near the highest, no row is read for it.
+    if not found["possible"] or not order:
+        return 0, maxima
+    return int(engine.rows(late_sql(_STAGED, late.column, order, seconds, seen))[0]["late"]), maxima
 
 
 def _refuse_changed(read: FilesRead, consumed: tuple[Consumed, ...]) -> None:

@@ -10,7 +10,7 @@ from runner.execute import Run, Staged, Written
 from runner.execute.sql import partition_predicate, quarantine_sql
 from runner.ledger import InputPosition, Position
 from runner.merge import merge_text
-from runner.plan import Mode, ModelPlan
+from runner.plan import Mode
 from runner.spec import Read, Target
 
 
@@ -71,7 +71,8 @@ def pruning(staged: Staged) -> str:
         (i, c) for i, c in enumerate(target.partitions) if known or target.partitions_fixed or c in target.key
     ]
     tuples = {tuple(t[i] for i, _ in columns) for t in staged.partitions}
-    return partition_predicate(plan.rendered.statement.target_alias, [c for _, c in columns], tuples)
+    types = {c: target.column(c).type for _, c in columns}
+    return partition_predicate(plan.rendered.statement.target_alias, types, tuples)
 
 
 def position_of(staged: Staged, run: Run) -> Position:
@@ -84,18 +85,7 @@ def position_of(staged: Staged, run: Run) -> Position:
         else:
             files = {**listed.consumed, **{c.path: c for c in staged.consumed[listed.source.name]}}
             inputs[listed.source.name] = InputPosition(manifest=run.manifests.write(files.values()))
-    return Position(
-        run.id, plan.model.id, plan.rendered.fingerprint, run.code_version, inputs, _maxima(plan, staged)
-    )
-
-
-def _maxima(plan: ModelPlan, staged: Staged) -> dict[str, str]:
-    found = dict(plan.previous.maxima) if plan.previous else {}
-    highest = staged.counts.get("late_max")
-    if plan.model.late and highest is not None:
-        column = plan.model.late.column
-        found[column] = max(str(highest), found.get(column, ""))
-    return found
+    return Position(run.id, plan.model.id, plan.rendered.fingerprint, run.code_version, inputs, staged.maxima)
 
 
 def quarantine(staged: Staged, engine: Engine, run: Run, held_rows: int) -> bool:
@@ -106,7 +96,9 @@ def quarantine(staged: Staged, engine: Engine, run: Run, held_rows: int) -> bool
     target: Target = staged.plan.model.target
     staging = staged.staging
     columns = {c: staging.types[c] for c in staging.columns}
-    engine.create_table(target.table.quarantine, {**columns, "failed_checks": "array<string>", "run_id": "string"})
+    engine.create_table(
+        target.table.quarantine, {**columns, "failed_checks": "array<string>", "run_id": "string"}
+    )
     sql = quarantine_sql(
         staging,
         staged=staged.view,

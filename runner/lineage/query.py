@@ -91,10 +91,18 @@ def parse_query(text: str, locate: Callable[[int], Place]) -> Query | Fault:
 
 def parse_expression(text: str, locate: Callable[[int], Place]) -> Query | Fault:
     """One expression of a spec, for example a predicate."""
-    tree = _parsed(f"SELECT {text}", lambda offset: locate(max(0, offset - len("SELECT "))))
+    # In parentheses, as the engine will put it: what ends early, goes on or hides the end is refused.
+    before = "SELECT ("
+    sql = f"{before}{text})"
+    tree = _parsed(sql, lambda offset: locate(max(0, offset - len(before))))
     if isinstance(tree, Fault):
         return tree
-    if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or tree.args.get("from_"):
+    only = tree.expressions[0] if isinstance(tree, exp.Select) and len(tree.expressions) == 1 else None
+    if (
+        not isinstance(only, exp.Paren | exp.Subquery)
+        or tree.args.get("from_")
+        or isinstance(only.this, exp.Alias)
+    ):
         return Fault(
             "sql-syntax",
             locate(0),
@@ -103,7 +111,9 @@ def parse_expression(text: str, locate: Callable[[int], Place]) -> Query | Fault
             "write one predicate or value over columns",
         )
     return Query(
-        tree.expressions[0], f"SELECT {text}", lambda offset: locate(max(0, offset - len("SELECT ")))
+        only.this if isinstance(only, exp.Paren) else only,
+        sql,
+        lambda offset: locate(max(0, offset - len(before))),
     )
 
 

@@ -135,8 +135,21 @@ def _checks(model: Model) -> Iterator[Fault]:
             )
         seen.setdefault(check.name, check.place)
         yield from _check_values(model, check)
+        if check.severity is Severity.QUARANTINE and check.kind is CheckKind.NOT_NULL:
+            yield from _keyless(model, check)
         for column in cast("list[str]", check.args.get("columns", [])):
             yield from _known((At(column, check.place),), model.target.column_names, "this check")
+
+
+def _keyless(model: Model, check: Check) -> Iterator[Fault]:
+    if check.column in model.target.key:
+        yield Fault(
+            "quarantine-without-key",
+            check.place,
+            f"rows whose key column '{check.column}' is NULL cannot be set aside",
+            "a quarantine is kept by key, like its target: without one a replay would add the row again",
+            "give such rows a key in the query, for example md5(value), and quarantine them by another check",
+        )
 
 
 def _direct(model: Model) -> Iterator[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from producer.generate import lines as generated_lines
 from runner.engine import Diff
 from runner.engine.spark.engine import SparkEngine
 from runner.merge import merge_text
-from tests.lab import GOLD, Lab, assert_same
+from tests.lab import GOLD, ROOT, Lab, assert_same
 
 Scenario = Callable[[SparkSession, Path], None]
 
@@ -50,15 +51,56 @@ def deleted_rows_leave(spark: SparkSession, folder: Path) -> None:
     assert_same(lab, fresh, ("silver.cleaned_events", *GOLD))
 
 
+LANGUAGES_YML = """\
+pipeline: extra
+models:
+  - name: languages
+    sql: sql/extra/languages.sql
+    sources:
+      events:
+        table: silver.cleaned_events
+        read: affected
+        by: {stat_date: event_date, language: language}
+    target:
+      table: extra.languages
+      key: [stat_date, language]
+      partitions: [stat_date]
+      columns:
+        stat_date: {type: date}
+        language: {type: string}
+        events: {type: bigint}
+"""
+LANGUAGES_SQL = """\
+MERGE INTO {{ target }} AS t
+USING (
+    SELECT event_date AS stat_date, language, count(*) AS events
+    FROM {{ source('events') }}
+    GROUP BY event_date, language
+) AS s
+ON t.stat_date = s.stat_date AND t.language <=> s.language
+WHEN MATCHED AND {{ changed('t', 's') }} THEN UPDATE SET *
+WHEN NOT MATCHED THEN INSERT *
+"""
+
+
 def null_groups_are_rebuilt(spark: SparkSession, folder: Path) -> None:
-    """Groups may be NULL: rows without a domain that come to silver are counted with those there."""
-    lab = _filled(spark, folder / "lab", _events())
-    lab.sql("UPDATE silver.cleaned_events SET domain = NULL WHERE hash(event_id) % 3 = 0")
-    assert lab.run("gold", models=["hourly_stats"]) == 0
-    fresh = Lab(spark, folder / "fresh")
+    """A group may be NULL: events of wikis without a language are counted with those that were there."""
+    root = folder / "project"
+    for name in ("pipelines", "sql"):
+        shutil.copytree(ROOT / name, root / name)
+    shutil.copy(ROOT / "profiles.yml", root)
+    (root / "pipelines" / "extra.yml").write_text(LANGUAGES_YML)
+    (root / "sql" / "extra").mkdir()
+    (root / "sql" / "extra" / "languages.sql").write_text(LANGUAGES_SQL)
+    lab = Lab(spark, folder / "lab", root=root)
+    for name, seed in (("a", 3), ("b", 4)):
+        lab.drop(f"{name}.ndjson", _events(seed=seed))
+        assert lab.run("bronze", "silver", "extra") == 0
+    fresh = Lab(spark, folder / "fresh", root=root)
     lab.copy_table("silver.cleaned_events", fresh)
-    assert fresh.run("gold", models=["hourly_stats"]) == 0
-    assert_same(lab, fresh, ("gold.hourly_stats",))
+    assert fresh.run("extra") == 0
+    assert any(row["language"] is None for row in fresh.rows("extra.languages"))
+    assert_same(lab, fresh, ("extra.languages",))
 
 
 def moved_rows_leave_their_old_group(spark: SparkSession, folder: Path) -> None:
@@ -101,7 +143,9 @@ def a_writer_in_between_is_not_lost(spark: SparkSession, folder: Path) -> None:
     assert done
     by_hand = len(lab.sql("SELECT 1 FROM silver.cleaned_events WHERE title = 'by hand'"))
     assert by_hand == before
-    bronze, silver = (len(lab.sql(f"SELECT 1 FROM {t}")) for t in ("bronze.raw_events", "silver.cleaned_events"))
+    bronze, silver = (
+        len(lab.sql(f"SELECT 1 FROM {t}")) for t in ("bronze.raw_events", "silver.cleaned_events")
+    )
     assert silver == bronze
 
 
@@ -146,7 +190,11 @@ def without_dedupe(patch: pytest.MonkeyPatch) -> None:
     marked = runner.execute.sql.Staging._marked
 
     def all_first(self: Any) -> str:
-        return marked(self).replace("row_number() OVER", "0 * row_number() OVER").replace(" AS _nth", " + 1 AS _nth")
+        return (
+            marked(self)
+            .replace("row_number() OVER", "0 * row_number() OVER")
+            .replace(" AS _nth", " + 1 AS _nth")
+        )
 
     patch.setattr(runner.execute.sql.Staging, "_marked", all_first)
 

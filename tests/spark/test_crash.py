@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
@@ -58,7 +57,15 @@ def test_a_rerun_after_a_kill_equals_an_uninterrupted_run(point: str, labs: tupl
     for lab in labs:
         lab.drop(f"part-{number:02}.ndjson", _batch(number))
     died = subprocess.run(
-        [sys.executable, "-m", "runner", "--lake", str(killed.lake_folder), "--vars", f"events: {killed.inbox}"],
+        [
+            sys.executable,
+            "-m",
+            "runner",
+            "--lake",
+            str(killed.lake_folder),
+            "--vars",
+            f"events: {killed.inbox}",
+        ],
         cwd=ROOT,
         env={**os.environ, "RUNNER_CRASH_AT": f"{point}:{CRASHES[point]}"},
         start_new_session=True,

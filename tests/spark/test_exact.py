@@ -70,7 +70,7 @@ class Story:
         self.silver_touched = True
         salt = self.random.randrange(1000)
         self.lab.sql(
-            f"UPDATE silver.cleaned_events SET language = NULL, region = 'other', user_normalized = 'Somebody'"
+            "UPDATE silver.cleaned_events SET language = NULL, region = 'other', user_normalized = 'Somebody'"
             f" WHERE abs(hash(event_id, {salt})) % 12 = 0"
         )
         self.lab.sql(f"DELETE FROM silver.cleaned_events WHERE abs(hash(event_id, {salt})) % 12 = 1")
@@ -83,7 +83,9 @@ class Story:
             self.delete_bronze,
             self.vanish_groups,
         ]
-        chosen = [self.deliver] if not self.sent else self.random.sample(actions, k=self.random.choice([1, 2]))
+        chosen = (
+            [self.deliver] if not self.sent else self.random.sample(actions, k=self.random.choice([1, 2]))
+        )
         for action in chosen:
             action()
         return " + ".join(action.__name__ for action in chosen)
@@ -99,14 +101,16 @@ def compare_with_rebuild(lab: Lab, folder: Path, spark: SparkSession, *, start: 
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_incremental_run_equals_a_rebuild(seed: int, spark: SparkSession, tmp_path: Path) -> None:
-    print(f"seed {seed}, {STEPS} steps")
+def test_every_incremental_run_equals_a_rebuild(
+    seed: int, spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lab = Lab(spark, tmp_path / "lab")
     story = Story(lab, seed)
     for number in range(STEPS):
         did = story.step()
         assert lab.run() == 0, (seed, number, did, lab.events)
-        print(f"  seed {seed} step {number}: {did}")
+        with capsys.disabled():
+            print(f"\n  seed {seed}, step {number + 1} of {STEPS}: {did}", end="")
         compare_with_rebuild(lab, tmp_path / f"fresh-{number}", spark, start="bronze.raw_events")
     # Last, silver changes under gold: from here silver is an input, not what bronze gives.
     story.change_silver()

@@ -59,7 +59,9 @@ def test_a_touched_file_is_not_read_again(lab: Lab) -> None:
 
 def test_first_delivery_wins_by_order_of_arrival(lab: Lab) -> None:
     """Within a file the line that comes first, across files the older file."""
-    event = '{{"meta":{{"id":"x","dt":"2026-01-01T00:00:0{s}Z","domain":"a.org"}},"type":"edit","title":"{t}"}}'
+    event = (
+        '{{"meta":{{"id":"x","dt":"2026-01-01T00:00:0{s}Z","domain":"a.org"}},"type":"edit","title":"{t}"}}'
+    )
     lab.drop("a.ndjson", [event.format(s=0, t="first"), event.format(s=0, t="second")])
     assert lab.run("bronze") == 0
     assert [row["title"] for row in lab.rows("bronze.raw_events")] == ["first"]
@@ -81,7 +83,7 @@ def test_broken_lines_are_set_aside_with_their_position(lab: Lab) -> None:
 
 
 def test_late_events_are_counted_and_kept(lab: Lab) -> None:
-    event = '{{"meta":{{"id":"{i}","dt":"2026-01-01T{t}Z","domain":"a.org"}},"type":"edit","title":"t","user":"u"}}'
+    event = '{{"meta":{{"id":"{i}","dt":"2026-01-01T{t}Z","domain":"a.org"}},"type":"edit","title":"t"}}'
     times = ["12:00:00", "12:10:00", "12:04:59", "12:05:00"]
     lab.drop("a.ndjson", [event.format(i=i, t=t) for i, t in enumerate(times)])
     assert lab.run("bronze") == 0

@@ -131,7 +131,10 @@ def test_only_new_rows_are_read(spark: SparkSession, tmp_path: Path) -> None:
     assert results["bronze.raw_events"]["adapter_response"]["rows_read"] == 200
     silver = results["silver.cleaned_events"]
     assert silver["mode"] == "incremental"
-    assert silver["adapter_response"]["rows_read"] == results["bronze.raw_events"]["adapter_response"]["rows_inserted"]
+    assert (
+        silver["adapter_response"]["rows_read"]
+        == results["bronze.raw_events"]["adapter_response"]["rows_inserted"]
+    )
 
 
 def test_an_edited_model_is_rebuilt_and_wakes_only_true_differences(

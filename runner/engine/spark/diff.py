@@ -7,17 +7,16 @@ updates, deletes, compaction and rollbacks (see docs/architecture.md, "The chang
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from typing import Any
 
 from py4j.java_gateway import JavaMember, JavaObject
 from pyspark.sql import DataFrame, SparkSession
 
+from runner.catalog import type_text
+
 ROW_ID = "_row_id"
 SEQUENCE = "_last_updated_sequence_number"
-
-_EPOCH = dt.date(1970, 1, 1)
 
 Key = tuple[str, tuple[tuple[str, int], ...]]
 
@@ -53,26 +52,30 @@ def _key(task: JavaObject) -> Key:
 
 def partition_tuples(
     spark: SparkSession, table: JavaObject, tasks: dict[Key, JavaObject]
-) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
-    """The partition columns and the distinct tuples (Python values) of file tasks."""
+) -> tuple[dict[str, str], tuple[tuple[str | None, ...], ...]]:
+    """The partition columns (name → type) and the distinct tuples of file tasks, as Spark prints them."""
+    jvm: Any = spark._jvm
     fields = table.spec().partitionType().fields()
-    columns = tuple(fields.get(index).name() for index in range(fields.size()))
-    types = [fields.get(index).type().toString() for index in range(fields.size())]
-    anything = spark._jvm.java.lang.Class.forName("java.lang.Object")  # type: ignore[union-attr]
+    columns = {
+        fields.get(index).name(): type_text(fields.get(index).type().toString())
+        for index in range(fields.size())
+    }
+    anything = jvm.java.lang.Class.forName("java.lang.Object")
     found = set()
     for task in tasks.values():
         data = task.file().partition()
-        values = (data.get(index, anything) for index in range(len(types)))
-        found.add(tuple(_python_value(value, type_) for value, type_ in zip(values, types, strict=True)))
+        values = []
+        for index, type_ in enumerate(columns.values()):
+            value = data.get(index, anything)
+            if value is not None and type_ == "date":  # days; Python's dates end at year 9999
+                value = jvm.java.time.LocalDate.ofEpochDay(value).toString()
+            values.append(None if value is None else _printed(value))
+        found.add(tuple(values))
     return columns, tuple(sorted(found, key=repr))
 
 
-def _python_value(value: object, type_: str) -> object:
-    if value is None:
-        return None
-    if type_ == "date":
-        return _EPOCH + dt.timedelta(days=int(str(value)))
-    return str(value) if type_ == "string" else value
+def _printed(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class StagedScans:
@@ -104,6 +107,7 @@ class StagedScans:
 
     def _table_cache(self) -> JavaObject:
         # SparkTableCache.get has two overloads, and plain py4j picks the wrong one now and then.
-        gateway = self._spark.sparkContext._gateway
-        member = JavaMember("get", None, "z:org.apache.iceberg.spark.SparkTableCache", gateway._gateway_client)  # type: ignore[union-attr]
-        return member()
+        gateway: Any = self._spark.sparkContext._gateway
+        return JavaMember(
+            "get", None, "z:org.apache.iceberg.spark.SparkTableCache", gateway._gateway_client
+        )()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from py4j.java_gateway import JavaObject
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, Observation, SparkSession
@@ -32,7 +32,7 @@ from runner.files import InputFile
 from runner.refs import TableRef, literal, quote
 from runner.spec import STREAM_COLUMNS, Profile
 
-_JAVA_ERRORS = (Py4JJavaError, PySparkException)
+_JAVA_ERRORS = (Py4JError, PySparkException)
 _PROPERTY = "spark.sql.iceberg.snapshot-property."
 _BRANCH_RETRIES = 20
 
@@ -210,7 +210,7 @@ class SparkEngine:
 
     def partitions(
         self, table: TableRef, snapshot: int
-    ) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+    ) -> tuple[dict[str, str], tuple[tuple[str | None, ...], ...]]:
         java, tasks = self._tasks(table, snapshot)
         return partition_tuples(self.spark, java, tasks)
 
@@ -255,7 +255,9 @@ class SparkEngine:
         for attempt in range(_BRANCH_RETRIES):
             manage = load_table(self.spark, table.sql(self.catalog)).manageSnapshots()
             try:
-                made = manage.createBranch(branch) if snapshot is None else manage.createBranch(branch, snapshot)
+                made = (
+                    manage.createBranch(branch) if snapshot is None else manage.createBranch(branch, snapshot)
+                )
                 made.commit()
                 return
             except Py4JJavaError as error:

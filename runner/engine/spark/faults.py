@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 
 from runner.errors import Fault, Place, ProjectError, RunFailed
@@ -22,7 +22,7 @@ _CONTEXT = re.compile(r"\s*\n?== SQL.*", re.DOTALL)
 def causes(error: BaseException) -> list[Any]:
     """The chain of Java throwables behind an exception, outermost first; empty for Python's own."""
     current = error.java_exception if isinstance(error, Py4JJavaError) else getattr(error, "_origin", None)
-    chain = []
+    chain: list[Any] = []
     while current is not None and len(chain) < 20:
         chain.append(current)
         current = current.getCause()
@@ -52,7 +52,7 @@ def position(error: BaseException, sql: str) -> tuple[int, int] | None:
     if isinstance(error, PySparkException):
         try:
             contexts = error.getQueryContext()
-        except Exception:  # the accessor itself fails for exceptions without an origin
+        except (Py4JError, AttributeError):  # the accessor fails for exceptions without an origin
             contexts = []
         for context in contexts:
             start = context.startIndex()

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ def defaults(cores: int) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.catalogImplementation": "in-memory",
+        # Text stays what it is: `${env:HOME}` in a literal is not a variable.
+        "spark.sql.variable.substitute": "false",
         # The same answers everywhere.
         "spark.sql.ansi.enabled": "true",
         "spark.sql.session.timeZone": "UTC",
@@ -66,6 +69,9 @@ def launch(
     Raises RunFailed where Java or a jar cannot be had (``java-missing``, ``java-version``,
     ``jar-fetch``, ``jar-checksum``) and when the JVM does not start (``jvm-start``).
     """
+    # pyspark hands out timestamps in the process's local time.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
     scratch = Scratch.make()
     settings = defaults(cores or len(os.sched_getaffinity(0)))
     settings["spark.sql.warehouse.dir"] = str(scratch.path / "warehouse")
