@@ -64,6 +64,8 @@ def run_node(
             full_refresh=shared.full_refresh,
         )
         if plan.mode is Mode.NOTHING:
+            # A run killed after its publication left staged rows; its branch waits for the next engine.
+            shared.lake.clear_scratch(model.target.table)
             return _result(plan, "nothing", started)
         on_plan(plan)
         try:

@@ -77,13 +77,16 @@ def test_a_rerun_after_a_kill_equals_an_uninterrupted_run(point: str, labs: tupl
     assert killed.run() == 0, killed.events
     assert spared.run() == 0
     assert_same(killed, spared, TABLES)
-    _nothing_left_behind(killed)
+    # Killed after its publication, a model has nothing to do in the rerun, and no engine drops its branch:
+    # the next run that has something to do does.
+    _nothing_left_behind(killed, but="audit_" if point == "after_fast_forward" else None)
 
 
-def _nothing_left_behind(lab: Lab) -> None:
+def _nothing_left_behind(lab: Lab, *, but: str | None) -> None:
     for table in lab.lake.catalog.tables():
         state = lab.lake.catalog.table(table)
         assert state is not None
-        assert set(state.branches) <= {"main"}, table
+        left = {b for b in state.branches if not (but and b.startswith(but))}
+        assert left <= {"main"}, table
     scratch = lab.lake_folder / "_scratch"
     assert not [p for p in scratch.rglob("*") if p.is_file()]
