@@ -31,7 +31,8 @@ class Day:
     """One day of the stream; ``ring`` holds the end of the day before and is left holding this one's."""
 
     def __init__(self, *, seed: int, start: date, day: int, count: int, ring: deque[str]) -> None:
-        self._rng = Random(f"{seed}/{day}")
+        # By the date: two runs that start on different days must not invent the same event ids.
+        self._rng = Random(f"{seed}/{start + timedelta(days=day)}")
         self._random = self._rng.random
         self._ring = ring
         self._first = day == 0

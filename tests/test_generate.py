@@ -503,3 +503,13 @@ def test_nothing_happens_outside_the_days_asked_for(tables: dict[str, list[Event
     # So many events a day that the first ones arrive within their own lag of midnight.
     dense = _plain(list(islice(generate.lines(events=1_000_000), 400)))
     assert {event["meta"]["dt"][:10] for event in dense} == {"2026-10-01"}
+
+
+def test_runs_that_start_on_different_days_invent_different_ids() -> None:
+    """Events of another day come beside those that are there: an id never lies in two days."""
+
+    def ids(start: date) -> set[str]:
+        found = generate.events(events=500, days=1, seed=1, start=start)
+        return {e["meta"]["id"] for e in found if isinstance(e, dict) and "id" in e.get("meta", {})}
+
+    assert not ids(date(2026, 10, 1)) & ids(date(2026, 10, 2))
