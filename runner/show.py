@@ -13,6 +13,7 @@ import datetime as dt
 import io
 import itertools
 import json
+import unicodedata
 import math
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
@@ -153,11 +154,12 @@ def table_lines(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:
     """Aligned columns for people: numbers to the right, long text cut, control characters escaped."""
     cells = [[_short(_cell(row[c], "·")) for c in columns] for row in rows]
     numeric = [bool(cells) and all(_is_number(line[i]) for line in cells) for i in range(len(columns))]
-    widths = [max([len(name), *(len(line[i]) for line in cells)]) for i, name in enumerate(columns)]
+    # Cells of the terminal, not characters: 彗星 takes four.
+    widths = [max([_width(name), *(_width(line[i]) for line in cells)]) for i, name in enumerate(columns)]
 
     def line(values: list[str]) -> str:
         padded = (
-            text.rjust(width) if right else text.ljust(width)
+            " " * (width - _width(text)) + text if right else text + " " * (width - _width(text))
             for text, width, right in zip(values, widths, numeric, strict=True)
         )
         return "  ".join(padded).rstrip() + "\n"
@@ -182,6 +184,12 @@ def _short(text: str, most: int = 40) -> str:
     # A stranger's text may hold escape sequences: it must not steer the terminal.
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return safe if len(safe) <= most else safe[: most - 1] + "…"
+
+
+def _width(text: str) -> int:
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
 
 
 def _is_number(text: str) -> bool:

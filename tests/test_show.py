@@ -238,3 +238,8 @@ def test_an_unknown_snapshot_is_a_fault_that_names_the_newest(lake: PaperLake, a
     (fault,) = error.value.faults
     assert fault.code == "unknown-snapshot"
     assert fault.fix == f"the newest are {', '.join(map(str, snapshots[-5:]))}"
+
+
+def test_wide_characters_take_two_cells() -> None:
+    lines = list(table_lines(["page", "n"], [{"page": "彗星", "n": 1}, {"page": "abcd", "n": 2}]))
+    assert lines[2:4] == ["彗星  1\n", "abcd  2\n"]
