@@ -13,8 +13,8 @@ import datetime as dt
 import io
 import itertools
 import json
-import unicodedata
 import math
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
