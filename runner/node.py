@@ -6,7 +6,7 @@ or killed attempt left behind is removed under the target's lock.
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ from runner.record import NodeResult
 from runner.refs import TableRef
 from runner.render import Rendered
 from runner.spec import Model, Project
+
+_log = logging.getLogger(__name__)
 
 _ATTEMPTS = 5
 _AUDIT = "audit_"
@@ -113,9 +115,11 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
         return (written, checks) if publish(written, engine, lake.catalog) else None
     finally:
         # What is left behind is removed by the next run under the same lock; the outcome stands.
-        with contextlib.suppress(Exception):
+        try:
             engine.close()
             _clean(table, engine, lake)
+        except Exception:  # noqa: BLE001  whatever it is, it must not hide how the model ended
+            _log.exception("clean-up after %s failed; the next run removes what is left", table)
 
 
 def _clean(table: TableRef, engine: Engine, lake: Lake) -> None:
