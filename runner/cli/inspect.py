@@ -1,0 +1,89 @@
+"""Verbs that look at a project or a lake and change no table."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import click
+
+from runner.argv import Verb
+from runner.cli.options import Ask, asks
+from runner.errors import fail
+from runner.spec import Model
+
+
+@click.command(cls=Verb)
+@asks(selection=True, output=True)
+def compile(ask: Ask) -> int:
+    """Write the SQL of models, with Jinja filled in, to target/compiled/."""
+    project, models, compiled = ask.compiled()
+    for model in models:
+        path = project.root / "target" / "compiled" / model.pipeline / f"{model.name}.sql"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(compiled[model.id].text, encoding="utf-8")
+        ask.console.note(f"{model.id} → {os.path.relpath(path)}", model=model.id, path=str(path))
+    return 0
+
+
+@click.command(cls=Verb)
+@asks(selection=True, output=True)
+def lint(ask: Ask) -> int:
+    """Check specs and SQL without Spark; exit 2 when anything is wrong."""
+    _, models, _ = ask.compiled()
+    ask.console.note(f"{len(models)} model{'s' * (len(models) != 1)}, no faults", models=len(models))
+    return 0
+
+
+@click.command(cls=Verb)
+@asks(selection=True)
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: one object a line.",
+)
+def ls(ask: Ask, *, output: str) -> int:
+    """List models in the order in which they run."""
+    for model in ask.models(ask.project()):
+        ask.console.line(json.dumps(_listed(model), ensure_ascii=False) if output == "json" else model.id)
+    return 0
+
+
+@click.command(cls=Verb)
+@asks()
+@click.argument("table")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows.  [default: 20]")
+@click.option("--all", "everything", is_flag=True, help="All rows.")
+@click.option(
+    "--format", "format", type=click.Choice(["table", "csv", "ndjson"]), default="table", show_default=True
+)
+@click.option("--at", metavar="SNAPSHOT", help="The id of an older snapshot.")
+def show(ask: Ask, *, table: str, limit: int | None, everything: bool, format: str, at: str | None) -> int:
+    """Print a table of the lake: namespace.table."""
+    from runner.show import show as show_table
+
+    if everything and limit is not None:
+        raise fail(
+            "bad-arguments",
+            None,
+            "--limit and --all exclude each other",
+            why="one asks for some rows, the other for all",
+            fix="keep one of them",
+        )
+    rows = None if everything else 20 if limit is None else limit
+    show_table(ask.lake_project(), table, limit=rows, format=format, at=at, write=ask.console.write)
+    return 0
+
+
+def _listed(model: Model) -> dict[str, object]:
+    return {
+        "name": model.id,
+        "table": str(model.target.table),
+        "sql": model.sql,
+        "reads": {s.name: s.read.value for s in model.sources},
+        "tags": list(model.tags),
+        "owner": model.owner,
+        "description": model.description,
+    }

@@ -1,0 +1,147 @@
+"""Options that verbs share, folded into one :class:`Ask`: where to work, on which models, how loudly."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.argv import names, variables
+from runner.console import Console
+from runner.errors import ProjectError, fail
+
+if TYPE_CHECKING:
+    from runner.load import Loaded
+    from runner.render import Rendered
+    from runner.spec import Model, Project
+
+_PLACE = (
+    click.option("--target", metavar="NAME", help="The target of profiles.yml."),
+    click.option(
+        "--lake",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="The lake's folder, in place of the profile's warehouse.",
+    ),
+    click.option(
+        "--vars", "vars", multiple=True, metavar="YAML", help="Variables: 'name: value'. Repeatable."
+    ),
+)
+_SELECTION = (
+    click.option("-p", "--pipeline", metavar="NAME", help="One pipeline; all of them without."),
+    click.option(
+        "-s",
+        "--select",
+        multiple=True,
+        metavar="NAME…",
+        help="Models: name, pipeline.name or table; +a with what it reads, a+ with its readers.",
+    ),
+)
+_OUTPUT = (
+    click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong."),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="json: one object a line.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What the shared options say. ``pipeline`` and ``select`` are empty for verbs without them."""
+
+    console: Console
+    target: str | None = None
+    lake: Path | None = None
+    vars: Sequence[str] = ()
+    pipeline: str | None = None
+    select: Sequence[str] = ()
+
+    def read(self) -> Loaded:
+        """The project around the current folder, with its faults."""
+        from runner.load import find_root, read_project
+
+        root = find_root(Path.cwd())
+        if root is None:
+            raise fail(
+                "no-project",
+                None,
+                f"there is no project in {Path.cwd()} or above it",
+                why="a project is a folder with pipelines/ or profiles.yml",
+                fix="change to the project's folder",
+            )
+        self.console.root = root
+        return read_project(root, target=self.target, overrides=variables(self.vars), lake=self.lake)
+
+    def project(self) -> Project:
+        """The project; ProjectError with the faults of its YAML."""
+        loaded = self.read()
+        if loaded.faults:
+            raise ProjectError(loaded.faults)
+        return loaded.project
+
+    def lake_project(self) -> Project:
+        """A project whose lake is known, whatever is wrong with its models: tables can be looked at while
+        a pipeline is being written."""
+        loaded = self.read()
+        about_lake = [f for f in loaded.faults if f.place is None or f.place.file == "profiles.yml"]
+        if about_lake:
+            raise ProjectError(about_lake)
+        return loaded.project
+
+    def models(self, project: Project) -> tuple[Model, ...]:
+        """The selected models in the order in which they run."""
+        from runner.graph import select as select_models
+
+        return select_models(project, pipeline=self.pipeline, names=names(self.select))
+
+    def compiled(self) -> tuple[Project, tuple[Model, ...], dict[str, Rendered]]:
+        """The project, the selected models and their statements; ProjectError with all faults at once."""
+        from runner.lineage import compile_project
+
+        loaded = self.read()
+        if loaded.faults:
+            compile_project(loaded.project, faults=loaded.faults, broken=loaded.broken)
+        models = self.models(loaded.project)
+        return loaded.project, models, dict(compile_project(loaded.project, models))
+
+
+def asks(*, selection: bool = False, output: bool = False) -> Callable[[Callable[..., int]], Any]:
+    """Give a command the shared options, as its first argument: ``command(ask, *, …own options)``."""
+
+    def decorate(command: Callable[..., int]) -> Any:
+        @functools.wraps(command)
+        def verb(
+            console: Console,
+            /,
+            *,
+            target: str | None,
+            lake: Path | None,
+            vars: Sequence[str],
+            pipeline: str | None = None,
+            select: Sequence[str] = (),
+            quiet: bool = False,
+            log_format: str = "text",
+            **own: Any,
+        ) -> int:
+            console.quiet, console.as_json = quiet, log_format == "json"
+            return command(Ask(console, target, lake, vars, pipeline, select), **own)
+
+        given: Any = verb
+        # click shows options in the reverse order of their application: shared ones, own, output.
+        own_options, given.__click_params__ = getattr(command, "__click_params__", []), []
+        for option in reversed(_OUTPUT if output else ()):
+            given = option(given)
+        given.__click_params__ += own_options
+        for option in reversed((*(_SELECTION if selection else ()), *_PLACE)):
+            given = option(given)
+        return click.pass_obj(given)
+
+    return decorate
