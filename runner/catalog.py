@@ -17,6 +17,9 @@ from runner.refs import TableRef
 
 MAIN = "main"
 
+#: What a commit did, as Iceberg names it: rows were only added; the same rows lie in other files.
+APPEND, COMPACTION = "append", "replace"
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -27,6 +30,7 @@ class Snapshot:
     sequence: int
     timestamp_ms: int
     summary: Mapping[str, str]
+    row_ids: bool = True  # whether its rows have ids: from format v3 on
 
     @property
     def rows(self) -> int:
@@ -35,7 +39,15 @@ class Snapshot:
 
     @property
     def files(self) -> int:
-        return int(self.summary.get("total-data-files", 0))
+        return self.count("total-data-files")
+
+    @property
+    def operation(self) -> str:
+        return self.summary.get("operation", "")
+
+    def count(self, key: str) -> int:
+        """A number of the summary; 0 where it is not told."""
+        return int(self.summary.get(key, 0))
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,7 @@ def parse_metadata(ref: TableRef, metadata: Mapping[str, Any]) -> TableState:
             sequence=s.get("sequence-number", 0),
             timestamp_ms=s["timestamp-ms"],
             summary=s.get("summary", {}),
+            row_ids=s.get("first-row-id") is not None,
         )
         for s in metadata.get("snapshots", ())
     }

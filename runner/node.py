@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.check.gate import CheckResult, judge
 from runner.check.table import check_table
@@ -21,7 +21,7 @@ from runner.execute.stage import stage
 from runner.execute.write import quarantine, write
 from runner.lake import Lake
 from runner.plan import Mode, ModelPlan, Pins, make_plan
-from runner.publish import publish
+from runner.publish import Outcome, publish
 from runner.record import NodeResult
 from runner.refs import TableRef
 from runner.render import Rendered
@@ -106,13 +106,22 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
     held = _rows(lake, table.quarantine)
     try:
         staged = stage(plan, engine, run, held_rows=held)
-        checks = judge(staged, engine)
-        written = write(staged, engine, run, lake.catalog)
-        checks += check_table(written, engine, lake.catalog)
-        _brake(written, allow=shared.allow_deletes or shared.full_refresh)
-        crash_point("after_checks", plan.model.id)
-        quarantine(staged, engine, run, held)
-        return (written, checks) if publish(written, engine, lake.catalog) else None
+        row_checks = judge(staged, engine)
+        for _ in range(_ATTEMPTS):
+            written = write(staged, engine, run, lake.catalog)
+            checks = row_checks + check_table(written, engine, lake.catalog)
+            _brake(written, allow=shared.allow_deletes or shared.full_refresh)
+            crash_point("after_checks", plan.model.id)
+            quarantine(staged, engine, run, held)
+            match publish(written, engine, lake.catalog):
+                case Outcome.DONE:
+                    return written, checks
+                case Outcome.MOVED:
+                    return None
+            # Main was compacted meanwhile: the rows are the same, so what was staged still holds.
+            engine.drop_branch(table, run.branch)
+            staged = replace(staged, plan=replace(plan, target=lake.catalog.table(table)))
+        return None
     finally:
         # What is left behind is removed by the next run under the same lock; the outcome stands.
         try:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from runner import ledger
-from runner.catalog import Catalog, Snapshot, TableState
+from runner.catalog import APPEND, COMPACTION, Catalog, Snapshot, TableState
 from runner.errors import Fault, Place, ProjectError, RunFailed, fail
 from runner.files import Consumed, InputFile, ManifestStore, content_digest, list_files, unconsumed
 from runner.ledger import InputPosition, Position
@@ -30,21 +30,71 @@ class Mode(StrEnum):
     REBUILD = "rebuild"
 
 
+class Method(StrEnum):
+    """How the change set between two snapshots is found (docs/architecture.md, "The change set")."""
+
+    APPENDED = "appended files"
+    DIFFERENCE = "file difference"
+
+
 @dataclass(frozen=True)
 class TableRead:
-    """A table input: pinned ``until`` a snapshot, read ``since`` another (None: from the start)."""
+    """A table input: pinned ``until`` a snapshot, read ``since`` another (None: from the start).
+
+    ``between``: the snapshots after ``since`` up to ``until``, newest first, where one descends from the
+    other; ``consumed``: the snapshot ``since``.
+    """
 
     source: Source
     table: TableRef
     until: Snapshot | None
     since: int | None
-    expired: bool = False  # ``since`` is no longer among the table's snapshots
-    compacted: bool = False  # only compactions lie between the two
+    lost: str = ""  # why what changed since ``since`` cannot be told any more
+    consumed: Snapshot | None = None
+    between: tuple[Snapshot, ...] | None = None
+
+    @property
+    def compacted(self) -> bool:
+        """Whether only compactions lie between the two: no row differs."""
+        return bool(self.between) and all(s.operation == COMPACTION for s in self.between or ())
+
+    @property
+    def method(self) -> Method:
+        """How what changed is found: the cheapest way that is exact."""
+        only_added = self.between is not None and all(
+            s.operation in (APPEND, COMPACTION) for s in self.between
+        )
+        return Method.APPENDED if only_added else Method.DIFFERENCE
+
+    @property
+    def above(self) -> int | None:
+        """The sequence number above which rows are new, where rows were only added."""
+        return self.consumed.sequence if self.consumed and self.method is Method.APPENDED else None
+
+    @property
+    def added(self) -> tuple[int, int]:
+        """Rows and files that the snapshots in between added, from metadata; exact for appended files."""
+        appends = [s for s in self.between or () if s.operation == APPEND]
+        return sum(s.count("added-records") for s in appends), sum(
+            s.count("added-data-files") for s in appends
+        )
 
     @property
     def changed(self) -> bool:
         """Whether rows may differ: told by snapshot ids, never by numbers."""
         return (self.until.id if self.until else None) != self.since and not self.compacted
+
+    def summary(self, *, whole: bool) -> str:
+        """What is read, for people: ``changes of silver.events, 6,948 rows in 3 of 412 files``."""
+        if whole or self.source.read is Read.ALL or self.until is None:
+            return f"{self.table} {self.until.rows if self.until else 0:,} rows"
+        if not self.changed:
+            return f"{self.table} unchanged"
+        what = f"{self.source.read} of {self.table}"
+        if self.method is Method.DIFFERENCE:
+            return f"{what} by {self.method}"
+        rows, files = self.added
+        return f"{what}, {rows:,} rows in {files:,} of {self.until.files:,} files"
 
     def position(self) -> InputPosition:
         if self.until is None:
@@ -90,11 +140,7 @@ class ModelPlan:
         """The bracket of the START line: ``changes 6,948 rows``."""
         parts = []
         for read in self.tables:
-            rows = f"{read.until.rows:,}" if read.until else "0"
-            if read.source.read is Read.ALL or self.mode is Mode.REBUILD:
-                parts.append(f"{read.table} {rows} rows")
-            else:
-                parts.append(f"{read.source.read} of {read.table}")
+            parts.append(read.summary(whole=self.mode is Mode.REBUILD))
         for listed in self.files:
             if listed.source.read is Read.CHANGES:
                 parts.append(f"{len(listed.fresh)} of {listed.total} files")
@@ -190,21 +236,33 @@ def _read_table(
         origin.table,
         until,
         since,
-        expired=since is not None and since not in state.snapshots,
-        compacted=_only_compactions(state, since, until),
+        lost=_lost(state, since),
+        consumed=state.snapshots.get(since) if since is not None else None,
+        between=_between(state, since, until),
     )
 
 
-def _only_compactions(state: TableState, since: int | None, until: Snapshot | None) -> bool:
-    """Whether ``until`` descends from ``since`` through compactions alone."""
+def _lost(state: TableState, since: int | None) -> str:
+    if since is None:
+        return ""
+    if since not in state.snapshots:
+        return "is expired"
+    # Rows have ids from a table's first v3 snapshot on.
+    if state.format_version > 2 and not state.snapshots[since].row_ids:
+        return "is from before the upgrade to format v3"
+    return ""
+
+
+def _between(state: TableState, since: int | None, until: Snapshot | None) -> tuple[Snapshot, ...] | None:
+    """The snapshots after ``since`` up to ``until``, newest first; None where no chain leads back."""
     if since is None or until is None:
-        return False
+        return None
+    found: list[Snapshot] = []
     for snapshot in state.ancestry(until.id):
         if snapshot.id == since:
-            return True
-        if snapshot.summary.get("operation") != "replace":
-            return False
-    return False
+            return tuple(found)
+        found.append(snapshot)
+    return None
 
 
 def _read_files(
@@ -245,7 +303,7 @@ def _decide(
     full_refresh: bool,
 ) -> tuple[Mode, str]:
     if not model.replayable:
-        if gone := next((read for read in tables if read.expired and read.source.read is not Read.ALL), None):
+        if gone := next((read for read in tables if read.lost and read.source.read is not Read.ALL), None):
             raise _cannot_continue(model, gone)
         fresh = any(read.fresh for read in files if read.source.read is Read.CHANGES)
         moved = any(read.changed for read in tables if read.source.read is not Read.ALL)
@@ -267,8 +325,8 @@ def _decide(
             return Mode.REBUILD, f"{read.table} was not read before"
         if read.until is None:
             return Mode.REBUILD, f"{read.table} is empty"
-        if read.expired:
-            return Mode.REBUILD, f"snapshot {read.since} of {read.table}, last consumed, is expired"
+        if read.lost:
+            return Mode.REBUILD, f"snapshot {read.since} of {read.table}, last consumed, {read.lost}"
     return (Mode.INCREMENTAL, "") if moved_tables else (Mode.NOTHING, "")
 
 
@@ -292,7 +350,7 @@ def _cannot_continue(model: Model, read: TableRead) -> RunFailed:
         Fault(
             "snapshot-expired",
             read.source.place,
-            f"snapshot {read.since} of {read.table}, which {model.id} consumed last, is expired",
+            f"snapshot {read.since} of {read.table}, which {model.id} consumed last, {read.lost}",
             f"without it, what changed in {read.table} since is unknown, and {model.id} cannot be rebuilt",
             "roll the table back to before the rows and run again, or build a new lake with --lake DIR",
         )

@@ -1,12 +1,14 @@
-"""Publish: a compare-and-set of main to the audited branch, or the word that main has moved.
+"""Publish: a compare-and-set of main to the audited branch, or what happened to main meanwhile.
 
-In: :class:`runner.execute.Written`. Out: True when readers see the new state, False when another
-writer published first and the work has to be planned again.
+In: :class:`runner.execute.Written`. Out: an :class:`Outcome`. Where another writer published first the
+work is planned again; where main was only compacted the same staged rows are merged again.
 """
 
 from __future__ import annotations
 
-from runner.catalog import Catalog
+from enum import Enum
+
+from runner.catalog import COMPACTION, Catalog, TableState
 from runner.crash import crash_point
 from runner.engine import Engine
 from runner.execute import Written
@@ -15,19 +17,40 @@ from runner.execute import Written
 _REPEATS = 10
 
 
-def publish(written: Written, engine: Engine, catalog: Catalog) -> bool:
+class Outcome(Enum):
+    """How a publication ended."""
+
+    DONE = "readers see the new state"
+    COMPACTED = "main holds the same rows in other files"
+    MOVED = "main holds other rows"
+
+
+def publish(written: Written, engine: Engine, catalog: Catalog) -> Outcome:
     """Make the branch's head main's; repeat while main's head is still what the branch started from."""
     plan = written.staged.plan
     if written.branch is None:
-        return True
+        return Outcome.DONE
     table = plan.model.target.table
     base = plan.base.id if plan.base else None
     for _ in range(_REPEATS):
         if engine.fast_forward(table, written.branch):
             crash_point("after_fast_forward", plan.model.id)
-            return True
+            return Outcome.DONE
         state = catalog.table(table)
         head = state.head() if state else None
         if (head.id if head else None) != base:
+            return Outcome.COMPACTED if _only_compacted(state, base) else Outcome.MOVED
+    return Outcome.MOVED
+
+
+def _only_compacted(state: TableState | None, base: int | None) -> bool:
+    """Whether main's head descends from ``base`` through compactions alone."""
+    head = state.head() if state else None
+    if state is None or head is None or base is None:
+        return False
+    for snapshot in state.ancestry(head.id):
+        if snapshot.id == base:
+            return True
+        if snapshot.operation != COMPACTION:
             return False
     return False

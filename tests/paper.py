@@ -98,6 +98,7 @@ class PaperLake:
             "snapshot-id": self._snapshots,
             "sequence-number": document["last-sequence-number"],
             "timestamp-ms": 1_700_000_000_000 + self._snapshots,
+            "first-row-id": 0,
             "summary": {
                 "operation": operation,
                 "total-records": str(rows),

@@ -12,7 +12,7 @@ from runner.catalog import Catalog, TableState
 from runner.errors import ProjectError, RunFailed
 from runner.files import ManifestStore, consume, list_files
 from runner.ledger import InputPosition, Position
-from runner.plan import FilesRead, Mode, ModelPlan, Pins, TableRead, make_plan
+from runner.plan import FilesRead, Method, Mode, ModelPlan, Pins, TableRead, make_plan
 from runner.refs import TableRef
 from runner.spec import KafkaInput, Model, Read, Source
 from tests.nouns import HERE, consumed, files, model, reads, rendered, target
@@ -95,14 +95,15 @@ def test_without_a_new_snapshot_there_is_nothing_to_do(desk: Desk, read: Read) -
 def test_a_new_snapshot_is_read_since_the_one_that_was_consumed(desk: Desk, read: Read) -> None:
     first = desk.input()
     base = desk.built(raw=at(first))
-    head = desk.lake.commit(RAW, rows=12)
+    added = {"added-records": "2", "added-data-files": "1", "total-data-files": "9"}
+    head = desk.lake.commit(RAW, added, rows=12)
     plan = desk.plan(model(reads("bronze.raw", read)))
     assert outcome(plan) == (Mode.INCREMENTAL, "")
     (taken,) = plan.tables
     assert (taken.since, taken.until and taken.until.id) == (first, head)
     assert plan.base is not None
     assert plan.base.id == base
-    assert plan.summary() == f"incremental: {read} of bronze.raw"
+    assert plan.summary() == f"incremental: {read} of bronze.raw, 2 rows in 1 of 9 files"
     assert taken.position() == InputPosition(snapshot=head, sequence=2)
 
 
@@ -158,6 +159,53 @@ def test_a_compaction_after_a_commit_that_is_expired_is_not_taken_for_nothing(de
     desk.lake.commit(RAW, operation="replace")
     desk.lake.expire("bronze.raw", between)
     assert desk.plan(model(reads("bronze.raw"))).mode is Mode.INCREMENTAL
+
+
+@pytest.mark.parametrize(
+    ("commits", "method", "above"),
+    [
+        (["append"], Method.APPENDED, 1),
+        (["append", "append"], Method.APPENDED, 1),
+        (["append", "replace", "append"], Method.APPENDED, 1),
+        (["append", "overwrite"], Method.DIFFERENCE, None),
+        (["delete"], Method.DIFFERENCE, None),
+    ],
+)
+def test_appended_files_are_enough_where_every_commit_added_or_moved_rows(
+    desk: Desk, commits: list[str], method: Method, above: int | None
+) -> None:
+    desk.built(raw=at(desk.input()))
+    for operation in commits:
+        desk.lake.commit(RAW, operation=operation)
+    (taken,) = desk.plan(model(reads("bronze.raw"))).tables
+    assert (taken.method, taken.above) == (method, above)
+
+
+def test_after_a_rollback_or_over_a_gap_only_the_file_difference_is_exact(desk: Desk) -> None:
+    first = desk.input()
+    desk.built(raw=at(desk.lake.commit(RAW)))
+    desk.lake.rollback("bronze.raw", first)
+    between = desk.lake.commit(RAW)
+    assert desk.plan(model(reads("bronze.raw"))).tables[0].method is Method.DIFFERENCE
+    desk.renew()
+    desk.lake.commit(RAW)
+    desk.lake.expire("bronze.raw", between)
+    plan = desk.plan(model(reads("bronze.raw")))
+    assert plan.tables[0].method is Method.DIFFERENCE
+    assert plan.summary() == "incremental: changes of bronze.raw by file difference"
+
+
+def test_a_snapshot_from_before_the_upgrade_to_v3_rebuilds(desk: Desk) -> None:
+    first = desk.input()
+    desk.built(raw=at(first))
+    document = desk.lake.metadata[RAW]
+    del document["snapshots"][0]["first-row-id"]
+    desk.lake.commit(RAW, rows=11)
+    plan = desk.plan(model(reads("bronze.raw")))
+    assert outcome(plan) == (
+        Mode.REBUILD,
+        f"snapshot {first} of bronze.raw, last consumed, is from before the upgrade to format v3",
+    )
 
 
 def test_one_of_two_incremental_inputs_is_enough(desk: Desk) -> None:

@@ -501,6 +501,25 @@ def test_where_main_moved_the_work_is_planned_again_from_its_new_head(built: Wor
     assert second == head.parent
 
 
+def test_where_main_was_compacted_meanwhile_the_same_staged_rows_are_merged_again(built: World) -> None:
+    compacted: list[int] = []
+
+    def compact(table: TableRef, branch: str) -> bool:
+        compacted.append(built.lake.commit(table, rows=100, operation="replace"))
+        return built.lake.fast_forward(table, branch)
+
+    usual = built.engine.answers["fast_forward"]
+    built.tell("fast_forward", "shop.items", InTurn(lambda **given: compact(**given), usual))
+    assert built.run("items") == 0
+    assert built.engine.methods.count("stage") == 1
+    assert [call["snapshot"] for call in built.engine.asked("create_branch")][1] == compacted[0]
+    assert [e.kind for e in built.events if e.name == "shop.items"] == ["start", "ok"]
+    head = built.lake.state("shop.items").head()
+    assert head is not None
+    assert head.parent == compacted[0]
+    assert built.branches("shop.items") == ["main"]
+
+
 def test_a_target_that_keeps_moving_is_busy_after_five_attempts(built: World) -> None:
     before = built.lake.head("shop.prices")
     built.tell("fast_forward", "shop.prices", lambda **given: moved(built, **given))
@@ -662,6 +681,6 @@ def test_the_line_of_a_model_says_what_it_did(built: World) -> None:
     assert [e.detail for e in built.events] == [
         "rebuild | 'csv' changed",
         "+100 ~0 -0 | 1 checks",
-        "incremental: changes of shop.items",
+        "incremental: changes of shop.items, 0 rows in 0 of 0 files",
         "+100 ~0 -0 | 2 quarantined | 2 checks",
     ]

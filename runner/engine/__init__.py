@@ -17,7 +17,7 @@ from runner.refs import TableRef
 
 @dataclass(frozen=True)
 class Diff:
-    """What a file difference found: which sides hold rows, and how many files they take to read."""
+    """What a change set found: which sides hold rows, and how many files they take to read."""
 
     new: bool
     old: bool
@@ -33,9 +33,13 @@ class Engine(Protocol):
     def bind_table(self, view: str, table: TableRef, snapshot: int | None, where: str = "") -> None:
         """``view`` = the table's rows at a snapshot (None: an empty relation), under a predicate."""
 
-    def bind_diff(self, new: str, old: str, table: TableRef, since: int, until: int) -> Diff:
+    def bind_diff(
+        self, new: str, old: str, table: TableRef, since: int, until: int, *, above: int | None = None
+    ) -> Diff:
         """``new`` = rows that appeared or changed between two snapshots, ``old`` = the images of the
-        rows that were deleted or changed, both with the table's columns."""
+        rows that were deleted or changed, both with the table's columns.
+
+        ``above``: the sequence number of ``since``, where rows were only added or moved in between."""
 
     def bind_text(self, view: str, files: Sequence[InputFile], received_at: str) -> None:
         """``view`` = the lines of the files, with the fixed input columns."""
@@ -66,11 +70,9 @@ class Engine(Protocol):
     def read_staged(self, view: str, folder: str) -> None:
         """``view`` = staged Parquet."""
 
-    def partitions(
-        self, table: TableRef, snapshot: int
-    ) -> tuple[dict[str, str], tuple[tuple[str | None, ...], ...]]:
-        """The partition columns of a table (name → type) and the distinct tuples of a snapshot's files,
-        as Spark prints their values, from metadata."""
+    def bind_partitions(self, view: str, table: TableRef, snapshot: int) -> dict[str, str]:
+        """``view`` = the distinct partition tuples of a snapshot's files, from metadata; its columns by
+        name → type, empty for a table without partitions."""
 
     def create_table(
         self,

@@ -69,9 +69,13 @@ class FakeEngine:
     def bind_table(self, view: str, table: TableRef, snapshot: int | None, where: str = "") -> None:
         self._ask("bind_table", None, view=view, table=table, snapshot=snapshot, where=where)
 
-    def bind_diff(self, new: str, old: str, table: TableRef, since: int, until: int) -> Diff:
+    def bind_diff(
+        self, new: str, old: str, table: TableRef, since: int, until: int, *, above: int | None = None
+    ) -> Diff:
         nothing = Diff(new=False, old=False, files_scanned=0, files_total=0)
-        return self._ask("bind_diff", nothing, new=new, old=old, table=table, since=since, until=until)
+        return self._ask(
+            "bind_diff", nothing, new=new, old=old, table=table, since=since, until=until, above=above
+        )
 
     def bind_text(self, view: str, files: Sequence[InputFile], received_at: str) -> None:
         self._ask("bind_text", None, view=view, files=files, received_at=received_at)
@@ -98,10 +102,8 @@ class FakeEngine:
     def read_staged(self, view: str, folder: str) -> None:
         self._ask("read_staged", None, view=view, folder=folder)
 
-    def partitions(
-        self, table: TableRef, snapshot: int
-    ) -> tuple[dict[str, str], tuple[tuple[str | None, ...], ...]]:
-        return self._ask("partitions", ({}, ()), table=table, snapshot=snapshot)
+    def bind_partitions(self, view: str, table: TableRef, snapshot: int) -> dict[str, str]:
+        return self._ask("bind_partitions", {}, view=view, table=table, snapshot=snapshot)
 
     def create_table(
         self,

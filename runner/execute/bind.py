@@ -22,12 +22,13 @@ from runner.execute.sql import (
     texts,
 )
 from runner.plan import FilesRead, Mode, ModelPlan, TableRead
-from runner.refs import quote, typed_literal
+from runner.refs import quote
 from runner.render import view_name
 from runner.spec import FilesInput, Read
 
 ROWS = "__rows"
 _OLD_ROWS, _OLD_KEYS, _GROUPS, _HELD, _TARGET = "__old_rows", "__old_keys", "__groups", "__held", "__target"
+_PARTITIONS = "__partitions"
 
 
 @dataclass
@@ -88,7 +89,9 @@ def _bind_table(read: TableRead, plan: ModelPlan, engine: Engine, bound: Bound) 
     if not by_change or read.since is None or until is None:
         engine.bind_table(name, read.table, until)
     elif read.changed:
-        bound.diffs[read.source.name] = engine.bind_diff(name, _old(read), read.table, read.since, until)
+        bound.diffs[read.source.name] = engine.bind_diff(
+            name, _old(read), read.table, read.since, until, above=read.above
+        )
     else:
         engine.bind_table(name, read.table, None)
         bound.diffs[read.source.name] = Diff(new=False, old=False, files_scanned=0, files_total=0)
@@ -156,26 +159,20 @@ def _source_predicate(
     """
     if read.until is None:
         return ""
-    columns, tuples = engine.partitions(read.table, read.until.id)
+    columns = engine.bind_partitions(_PARTITIONS, read.table, read.until.id)
     tests = []
     for mapping in read.source.by:
         usable = [c for c in values if _columns_of(mapping[c]) <= set(columns)]
         if not usable:
             return ""
         tests.append(" AND ".join(among(f"({mapping[c]})", types[c], values[c]) for c in usable))
-    if not tuples or not tests:
-        return ""
     used = {
         c: of
         for c, of in columns.items()
         if any(c in _columns_of(sql) for mapping in read.source.by for sql in mapping.values())
     }
-    rows = ", ".join(
-        "(" + ", ".join(typed_literal(v, of) for v, of in zip(t, columns.values(), strict=True)) + ")"
-        for t in tuples
-    )
     where = " OR ".join(f"({test})" for test in tests)
-    found = engine.rows(f"SELECT {texts(used)} AS t FROM VALUES {rows} AS p({names(columns)}) WHERE {where}")
+    found = engine.rows(f"SELECT DISTINCT {texts(used)} AS t FROM {_PARTITIONS} WHERE {where}")
     return partition_predicate("", used, {tuple(row["t"].values()) for row in found})
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from py4j.java_gateway import JavaObject
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
@@ -18,15 +17,7 @@ from pyspark.sql import functions as F
 
 from runner.engine import Conflict, Diff
 from runner.engine.spark import faults
-from runner.engine.spark.diff import (
-    ROW_ID,
-    SEQUENCE,
-    Key,
-    StagedScans,
-    load_table,
-    partition_tuples,
-    scan_tasks,
-)
+from runner.engine.spark.diff import ROW_ID, SEQUENCE, FileRanges, StagedScans, load_table
 from runner.errors import Place
 from runner.files import InputFile
 from runner.refs import TableRef, literal, quote
@@ -69,7 +60,6 @@ class SparkEngine:
         # Names without a catalog are the lake's; `spark_catalog` would hold nothing.
         self.spark.sql(f"USE {quote(self.catalog)}")
         self._scans = StagedScans(self.spark)
-        self._planned: dict[tuple[TableRef, int], tuple[JavaObject, dict[Key, JavaObject]]] = {}
         self._links: list[str] = []
         self._views: set[str] = set()
         self._observed: dict[str, list[Observation]] = {}
@@ -82,23 +72,25 @@ class SparkEngine:
         condition = "false" if snapshot is None else where or "true"
         self._view(view, self.spark.sql(f"SELECT * FROM {name}{version} WHERE {condition}"))
 
-    def bind_diff(self, new: str, old: str, table: TableRef, since: int, until: int) -> Diff:
-        java, before = self._tasks(table, since)
-        _, after = self._tasks(table, until)
-        gone = [task for key, task in before.items() if key not in after]
-        come = [task for key, task in after.items() if key not in before]
+    def bind_diff(
+        self, new: str, old: str, table: TableRef, since: int, until: int, *, above: int | None = None
+    ) -> Diff:
+        java = load_table(self.spark, table.sql(self.catalog))
+        ranges = FileRanges(self.spark, java)
+        total = int(java.snapshot(until).summary().get("total-data-files") or 0)
         empty = self.spark.sql(f"SELECT *, {ROW_ID}, {SEQUENCE} FROM {table.sql(self.catalog)} LIMIT 0")
+        if above is not None:
+            come = ranges.appended(since, until, above)
+            rows = self._scans.read(java, come).where(F.col(SEQUENCE) > above) if come else empty
+            self._view(new, rows.drop(ROW_ID, SEQUENCE))
+            self._view(old, empty.drop(ROW_ID, SEQUENCE))
+            return Diff(bool(come), False, len(come), total)
+        gone, come = ranges.difference(since, until)
         old_rows = self._scans.read(java, gone) if gone else empty
         new_rows = self._scans.read(java, come) if come else empty
         self._view(new, _only_changed(new_rows, old_rows) if gone else new_rows.drop(ROW_ID, SEQUENCE))
         self._view(old, _only_changed(old_rows, new_rows) if come else old_rows.drop(ROW_ID, SEQUENCE))
-        return Diff(bool(come), bool(gone), len(gone) + len(come), len(after))
-
-    def _tasks(self, table: TableRef, snapshot: int) -> tuple[JavaObject, dict[Key, JavaObject]]:
-        if (table, snapshot) not in self._planned:
-            java = load_table(self.spark, table.sql(self.catalog))
-            self._planned[table, snapshot] = java, scan_tasks(java, snapshot)
-        return self._planned[table, snapshot]
+        return Diff(bool(come), bool(gone), len(gone) + len(come), total)
 
     def bind_text(self, view: str, files: Sequence[InputFile], received_at: str) -> None:
         lines = self.spark.read.text(self._link(files)).select(
@@ -208,11 +200,23 @@ class SparkEngine:
 
     # tables and branches
 
-    def partitions(
-        self, table: TableRef, snapshot: int
-    ) -> tuple[dict[str, str], tuple[tuple[str | None, ...], ...]]:
-        java, tasks = self._tasks(table, snapshot)
-        return partition_tuples(self.spark, java, tasks)
+    def bind_partitions(self, view: str, table: TableRef, snapshot: int) -> dict[str, str]:
+        java = load_table(self.spark, table.sql(self.catalog))
+        names = {
+            field.name(): java.schema().findColumnName(field.sourceId())
+            for field in (java.spec().fields().get(i) for i in range(java.spec().fields().size()))
+            if field.transform().isIdentity()
+        }
+        if not names or java.specs().size() > 1:
+            return {}
+        columns = ", ".join(f"partition.{quote(field)} AS {quote(name)}" for field, name in names.items())
+        self._view(
+            view,
+            self.spark.sql(
+                f"SELECT {columns} FROM {table.sql(self.catalog)}.partitions VERSION AS OF {snapshot}"
+            ),
+        )
+        return self.schema(view)
 
     def create_table(
         self,
@@ -300,7 +304,6 @@ class SparkEngine:
 
     def close(self) -> None:
         self._scans.release()
-        self._planned.clear()
         self._observed.clear()
         for folder in self._links:
             shutil.rmtree(folder, ignore_errors=True)
