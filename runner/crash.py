@@ -18,6 +18,10 @@ CRASH_POINTS = (
     "after_quarantine_commit",
     "after_fast_forward",
     "while_recording",
+    "between_rollbacks",
+    "after_retention",
+    "after_compaction",
+    "after_expiry",
 )
 
 

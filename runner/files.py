@@ -10,7 +10,7 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -180,9 +180,22 @@ class ManifestStore:
         text = json.dumps({"files": entries}, ensure_ascii=False, indent=0)
         name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() + ".json"
         path = self.folder / name
-        if not path.exists():
+        if path.exists():
+            os.utime(path)  # maintenance takes old ones that no commit names: this one is about to be named
+        else:
             write_atomically(path, text)
         return name
+
+    def remove_unnamed(self, named: Collection[str], older_than: float) -> int:
+        """Remove manifests that are not ``named`` and older than a time (seconds of the epoch); how many."""
+        found = [
+            path
+            for path in (self.folder.iterdir() if self.folder.is_dir() else ())
+            if path.name not in named and path.stat().st_mtime < older_than
+        ]
+        for path in found:
+            path.unlink(missing_ok=True)
+        return len(found)
 
 
 def write_atomically(path: Path, text: str) -> None:

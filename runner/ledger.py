@@ -19,6 +19,14 @@ FINGERPRINT = PREFIX + "fingerprint"
 CODE_VERSION = PREFIX + "code-version"
 INPUTS = PREFIX + "inputs"
 MAXIMA = PREFIX + "maxima"
+#: A position that maintenance carried over from an earlier snapshot: that snapshot's id.
+CARRIED = PREFIX + "carried-from"
+#: Rows that left by a declared retention: ``{"column", "before"}``. Their leaving does not travel.
+RETENTION = PREFIX + "retention"
+#: The table was emptied by a rollback to before its first run: nothing older counts.
+RESET = PREFIX + "reset"
+
+_POSITION = (RUN_ID, MODEL, FINGERPRINT, CODE_VERSION, INPUTS, MAXIMA)
 
 
 @dataclass(frozen=True)
@@ -64,12 +72,41 @@ def position(table: TableState | None, branch: str = MAIN) -> Position | None:
     Commits of others (a hand-written UPDATE, a foreign compaction) carry no position and are walked
     past; a rollback brings the older position back with the older rows.
     """
+    found = position_snapshot(table, branch)
+    return parse(found) if found else None
+
+
+def position_snapshot(table: TableState | None, branch: str = MAIN) -> Snapshot | None:
+    """The snapshot that carries a branch's position.
+
+    A position carried over by maintenance counts only where the commit that wrote it is expired: a run
+    may have published between the moment it was read and the moment it was carried over.
+    """
     if table is None or (head := table.head(branch)) is None:
         return None
+    carried = None
     for snapshot in table.ancestry(head.id):
+        if RESET in snapshot.summary:
+            break
         if INPUTS in snapshot.summary:
-            return parse(snapshot)
-    return None
+            if CARRIED not in snapshot.summary:
+                return snapshot
+            carried = carried or snapshot
+    return carried
+
+
+def carry(table: TableState) -> dict[str, str]:
+    """The properties with which a commit of maintenance keeps main's position; empty where it has none."""
+    found = position_snapshot(table)
+    if found is None:
+        return {}
+    origin = found.summary.get(CARRIED, str(found.id))
+    return {key: found.summary[key] for key in _POSITION if key in found.summary} | {CARRIED: origin}
+
+
+def run_of(snapshot: Snapshot) -> str | None:
+    """The run that made a snapshot; None for commits of others and of maintenance."""
+    return None if CARRIED in snapshot.summary else snapshot.summary.get(RUN_ID)
 
 
 def parse(snapshot: Snapshot) -> Position:

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner import __version__
-from runner.engine import Engine
+from runner.engine import Engine, Keeper
 from runner.errors import Busy, Fault, GateClosed, Interrupted, ProjectError, RunFailed, RunnerError, worst
 from runner.graph import descendants
 from runner.lake import Lake
@@ -24,6 +25,9 @@ from runner.node import Shared, failed_node, run_node
 from runner.plan import ModelPlan, Pins
 from runner.record import Journal, NodeResult
 from runner.spec import Model, Project, Severity
+
+if TYPE_CHECKING:
+    from runner.engine.spark.engine import SparkEngine
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def run(
     lake = Lake.of(project)
     artifacts = options.artifacts or project.root / "target"
     now = dt.datetime.now(dt.UTC)
-    run_id = f"{now:%Y%m%dT%H%M%S}_{secrets.token_hex(3)}"
+    run_id = new_run_id(now)
     journal = Journal(
         artifacts / "run_results.json", run_id, f"{now:%Y-%m-%dT%H:%M:%SZ}", project.profile.name
     )
@@ -175,7 +179,19 @@ def _faults(error: RunnerError) -> tuple[Fault, ...]:
     return ()
 
 
-def start_spark(project: Project, lake: Lake, artifacts: Path) -> Engine:
+def new_run_id(now: dt.datetime) -> str:
+    """A name that sorts by time and meets no other: ``20261125T121815_ba4faf``."""
+    return f"{now:%Y%m%dT%H%M%S}_{secrets.token_hex(3)}"
+
+
+def start_keeper(project: Project, lake: Lake, artifacts: Path) -> Keeper:
+    """A session for maintenance."""
+    from runner.engine.spark.keep import SparkKeeper
+
+    return SparkKeeper(start_spark(project, lake, artifacts))
+
+
+def start_spark(project: Project, lake: Lake, artifacts: Path) -> SparkEngine:
     """A new session on the lake; its log goes below ``artifacts``."""
     from runner.engine.spark.engine import SparkEngine
     from runner.engine.spark.launch import launch  # the JVM starts here and nowhere else

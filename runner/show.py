@@ -24,6 +24,7 @@ from runner.catalog import TableState
 from runner.engine import Engine
 from runner.errors import Fault, ProjectError, did_you_mean
 from runner.lake import Lake
+from runner.ledger import run_of
 from runner.refs import TableRef, quote
 from runner.spec import Project
 
@@ -65,6 +66,35 @@ def show(
         columns = list(types)
         shown = ", ".join(printed(name, type_) for name, type_ in types.items())
         rows = engine.stream_rows(f"SELECT {shown} FROM {_SHOWN}{stop}")
+    for line in FORMATS[format](columns, rows):
+        write(line)
+
+
+def history(project: Project, table: str, write: Callable[[str], object], *, format: str) -> None:
+    """Write the snapshots of a table, newest first, from its metadata: no Spark.
+
+    ``line``: the branches and tags that stand at a snapshot; ``run``: who made it.
+    """
+    state = _find(Lake.of(project), table)
+    refs: dict[int, list[str]] = {}
+    for name, snapshot_id in sorted(state.branches.items()):
+        refs.setdefault(snapshot_id, []).append(name)
+    head = state.head()
+    main = {s.id for s in state.ancestry(head.id)} if head else set()
+    rows = [
+        {
+            "snapshot": s.id,
+            "committed_at": f"{dt.datetime.fromtimestamp(s.timestamp_ms / 1000, dt.UTC):%Y-%m-%d %H:%M:%S}",
+            "operation": s.operation,
+            "rows": s.rows,
+            "added": s.count("added-records"),
+            "files": s.files,
+            "run": run_of(s),
+            "refs": ", ".join(refs.get(s.id, ())) or ("" if s.id in main else "(not in main)"),
+        }
+        for s in sorted(state.snapshots.values(), key=lambda s: -s.sequence)
+    ]
+    columns = ["snapshot", "committed_at", "operation", "rows", "added", "files", "run", "refs"]
     for line in FORMATS[format](columns, rows):
         write(line)
 

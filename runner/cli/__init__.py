@@ -17,7 +17,7 @@ import click
 
 from runner import __version__
 from runner.argv import Verbs, usage_error
-from runner.cli import inspect
+from runner.cli import inspect, operate
 from runner.cli.run import run
 from runner.console import Console
 from runner.errors import Interrupted, RunnerError
@@ -35,7 +35,15 @@ def cli(ctx: click.Context) -> None:
     """
 
 
-for verb in (run, inspect.compile, inspect.lint, inspect.ls, inspect.show):
+for verb in (
+    run,
+    inspect.compile,
+    inspect.lint,
+    inspect.ls,
+    inspect.show,
+    operate.maintain,
+    operate.rollback,
+):
     cli.add_command(verb)
 
 

@@ -60,10 +60,17 @@ def ls(ask: Ask, *, output: str) -> int:
     "--format", "format", type=click.Choice(["table", "csv", "ndjson"]), default="table", show_default=True
 )
 @click.option("--at", metavar="SNAPSHOT", help="The id of an older snapshot.")
-def show(ask: Ask, *, table: str, limit: int | None, everything: bool, format: str, at: str | None) -> int:
+@click.option("--history", is_flag=True, help="The table's snapshots, newest first, in place of its rows.")
+def show(
+    ask: Ask, *, table: str, limit: int | None, everything: bool, format: str, at: str | None, history: bool
+) -> int:
     """Print a table of the lake: namespace.table."""
+    from runner.show import history as show_history
     from runner.show import show as show_table
 
+    if history:
+        show_history(ask.lake_project(), table, ask.console.write, format=format)
+        return 0
     if everything and limit is not None:
         raise fail(
             "bad-arguments",

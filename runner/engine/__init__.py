@@ -112,5 +112,40 @@ class Engine(Protocol):
         """Release what this session holds."""
 
 
+@dataclass(frozen=True)
+class Compacted:
+    """Files before and after a compaction, and bytes of those before."""
+
+    before: int
+    after: int
+    bytes: int
+
+
+class Keeper(Protocol):
+    """What keeps a lake's tables in order, beside running writers."""
+
+    def set_head(self, table: TableRef, snapshot: int) -> None:
+        """Make a snapshot main's head."""
+
+    def delete_all(self, table: TableRef, properties: Mapping[str, str]) -> None:
+        """Empty a table; the commit carries the properties."""
+
+    def delete_before(self, table: TableRef, column: str, before: str, properties: Mapping[str, str]) -> int:
+        """Remove the rows whose ``column`` lies before a date (ISO), by whole partitions where it is one
+        of theirs; how many. Commits nothing where there are none."""
+
+    def compact(self, table: TableRef, target_bytes: int, properties: Mapping[str, str]) -> Compacted | None:
+        """Merge small files and apply deletes; None where a writer came first. Rows keep their ids."""
+
+    def expire(self, table: TableRef, snapshots: Sequence[int]) -> None:
+        """Forget these snapshots, and delete the files that only they name."""
+
+    def remove_orphans(self, table: TableRef, older_than_ms: int) -> int:
+        """Delete files in the table's folder that no snapshot names; how many."""
+
+    def close(self) -> None:
+        """Release what this session holds."""
+
+
 class Conflict(Exception):
     """Another writer's commit came first: nothing was written."""
