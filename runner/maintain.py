@@ -200,27 +200,30 @@ def expirable(
     return [s for s in old if s.id not in needed], [s for s in old if s.id in needed]
 
 
-def remove_manifests(lake: Lake, settings: Settings, now: dt.datetime) -> int:
-    """Remove lists of consumed files that no snapshot of any table names; how many."""
+def remove_manifests(lake: Lake, before: dt.datetime) -> int:
+    """Remove lists of consumed files, older than a time, that no snapshot of any table names; how many."""
     named = set()
     for table in lake.catalog.tables():
         state = lake.catalog.table(table)
         for snapshot in state.snapshots.values() if state else ():
             if ledger.INPUTS in snapshot.summary:
                 named |= {p.manifest for p in ledger.parse(snapshot).inputs.values() if p.manifest}
-    return lake.manifests.remove_unnamed(named, (now - settings.orphans_older_than).timestamp())
+    return lake.manifests.remove_unnamed(named, before.timestamp())
 
 
 def maintain_all(
     found: Iterable[Job], lake: Lake, keeper: Callable[[], Keeper], now: dt.datetime, *, run_id: str
 ) -> Iterator[Upkeep]:
     """Maintain tables one after another; each as it is done, then the manifests."""
+    found = list(found)
     for job in found:
         try:
             yield maintain(job, lake, keeper, now, run_id=run_id)
         except Busy as busy:
             yield Upkeep(job.table, busy=busy.fault.what)
-    remove_manifests(lake, Settings(), now)
+    ages = [job.settings.orphans_older_than for job in found]
+    if ages:
+        remove_manifests(lake, now - max(ages))
 
 
 def due(job: Job, catalog: Catalog, now: dt.datetime) -> str:

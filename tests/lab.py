@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 
-from runner.catalog import Snapshot
+from runner.catalog import Catalog, Snapshot
 from runner.engine import Engine
 from runner.engine.spark.engine import SparkEngine
+from runner.engine.spark.keep import SparkKeeper
 from runner.graph import order, select
 from runner.lake import Lake
 from runner.load import load_project
+from runner.maintain import Settings, Upkeep, jobs, maintain_all
 from runner.refs import TableRef
+from runner.rollback import Step, roll_back
 from runner.run import Event, RunOptions, run
 from runner.show import ndjson, printed
 from runner.spec import Project
@@ -25,6 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 GOLD = ("gold.hourly_stats", "gold.risk_scores", "gold.entity_trends")
 #: Columns that a clock, an arrival or a run fills: two runs over the same events differ in them.
 CLOCKS = frozenset({"ingested_at", "arrival", "run_id"})
+
+#: Everything old goes at once, as far as nobody needs it.
+EAGER = Settings(expire_older_than=dt.timedelta(0), keep=1, orphans_older_than=dt.timedelta(0))
 
 Row = dict[str, Any]
 
@@ -54,6 +61,38 @@ class Lab:
             project = self.project()
             self._engine = SparkEngine(self.spark, project.profile, Lake.of(project).warehouse)
         return self._engine
+
+    def maintain(self, *, settings: Settings = EAGER, now: dt.datetime | None = None) -> dict[str, Upkeep]:
+        """Maintain every table of the project, eagerly; what was done, by table."""
+        project = self.project()
+        found = [
+            replace(job, settings=settings)
+            for job in jobs((m.target for m in project.models), self.lake.catalog)
+        ]
+        ended = maintain_all(
+            found, self.lake, self.keeper, now or dt.datetime.now(dt.UTC), run_id="maintenance"
+        )
+        return {str(upkeep.table): upkeep for upkeep in ended}
+
+    def keeper(self) -> SparkKeeper:
+        engine = self.engine()
+        assert isinstance(engine, SparkEngine)
+        return SparkKeeper(engine)
+
+    def roll_back(self, find: Callable[[Catalog], tuple[Step, ...]], **options: Any) -> list[Step]:
+        """Take tables back; the steps that were made."""
+        done: list[Step] = []
+        catalog = self.lake.catalog
+        roll_back(
+            lambda: find(catalog), self.lake, self.keeper, run_id="rollback", done=done.append, **options
+        )
+        return done
+
+    @property
+    def run_id(self) -> str:
+        """The last run's id."""
+        document = json.loads((self.folder / "target" / "run_results.json").read_text(encoding="utf-8"))
+        return str(document["metadata"]["run_id"])
 
     @property
     def lake(self) -> Lake:
