@@ -104,6 +104,12 @@ def carry(table: TableState) -> dict[str, str]:
     return {key: found.summary[key] for key in _POSITION if key in found.summary} | {CARRIED: origin}
 
 
+def retention(snapshot: Snapshot) -> tuple[str, str]:
+    """Column and day of the retention that a snapshot applied; KeyError when it applied none."""
+    word = json.loads(snapshot.summary[RETENTION])
+    return word["column"], word["before"]
+
+
 def run_of(snapshot: Snapshot) -> str | None:
     """The run that made a snapshot; None for commits of others and of maintenance."""
     return None if CARRIED in snapshot.summary else snapshot.summary.get(RUN_ID)

@@ -95,6 +95,7 @@ def merge_text(
     pruning: str = "",
     tombstones: bool = False,
     rebuild: bool = False,
+    spared: str = "",
     columns: Sequence[str],
     key: Sequence[str],
     history: bool = False,
@@ -102,7 +103,8 @@ def merge_text(
     """The MERGE that the engine runs: the analyst's aliases and ON, ``source_sql`` in place of the query.
 
     ``pruning``: a predicate over the target's partitions, added to ON. ``tombstones``: rows of the source
-    with ``_gone`` delete their key. ``rebuild``: rows that the source does not have are deleted.
+    with ``_gone`` delete their key. ``rebuild``: rows that the source does not have are deleted, but
+    those of which ``spared`` is true.
     ``history``: the clauses run as they are written. ValueError for combinations that would lose rows.
     """
     if rebuild and pruning:
@@ -128,7 +130,7 @@ def merge_text(
         # Iceberg finds no conflict between two insert-only MERGEs: both insert the same key.
         lines.insert(3, f"WHEN MATCHED AND false THEN {UPDATE_ALL}")
     if rebuild:
-        lines.append("WHEN NOT MATCHED BY SOURCE THEN DELETE")
+        lines.append(f"WHEN NOT MATCHED BY SOURCE{f' AND NOT {spared}' if spared else ''} THEN DELETE")
     return "\n".join(lines)
 
 

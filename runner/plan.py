@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runner import ledger
 from runner.catalog import APPEND, COMPACTION, Catalog, Snapshot, TableState
+from runner.engine import Retained
 from runner.errors import Fault, Place, ProjectError, RunFailed, fail
 from runner.files import Consumed, InputFile, ManifestStore, content_digest, list_files, unconsumed
 from runner.ledger import InputPosition, Position
@@ -52,17 +53,19 @@ class TableRead:
     lost: str = ""  # why what changed since ``since`` cannot be told any more
     consumed: Snapshot | None = None
     between: tuple[Snapshot, ...] | None = None
+    horizon: tuple[str, str] | None = None  # rows whose column (a date) lies before it left by retention
+    retained: tuple[Retained, ...] = ()  # those that did since ``since``
 
     @property
     def compacted(self) -> bool:
-        """Whether only compactions lie between the two: no row differs."""
-        return bool(self.between) and all(s.operation == COMPACTION for s in self.between or ())
+        """Whether nothing that travels lies between the two: rows moved, or left by retention."""
+        return bool(self.between) and all(_moves_nothing(s) for s in self.between or ())
 
     @property
     def method(self) -> Method:
         """How what changed is found: the cheapest way that is exact."""
         only_added = self.between is not None and all(
-            s.operation in (APPEND, COMPACTION) for s in self.between
+            s.operation == APPEND or _moves_nothing(s) for s in self.between
         )
         return Method.APPENDED if only_added else Method.DIFFERENCE
 
@@ -239,6 +242,32 @@ def _read_table(
         lost=_lost(state, since),
         consumed=state.snapshots.get(since) if since is not None else None,
         between=_between(state, since, until),
+        horizon=_horizon(state, until),
+        retained=_retained(state, since, until),
+    )
+
+
+def _moves_nothing(snapshot: Snapshot) -> bool:
+    return snapshot.operation == COMPACTION or ledger.RETENTION in snapshot.summary
+
+
+def _horizon(state: TableState, until: Snapshot | None) -> tuple[str, str] | None:
+    """The column of a table's retention and the latest day before which rows left."""
+    words = [
+        ledger.retention(s)
+        for s in state.ancestry(until.id if until else None)
+        if ledger.RETENTION in s.summary
+    ]
+    return max(words, key=lambda word: word[1]) if words else None
+
+
+def _retained(state: TableState, since: int | None, until: Snapshot | None) -> tuple[Retained, ...]:
+    """What retention removed between two snapshots, on whatever way one leads to the other."""
+    known = {s.id for s in state.ancestry(since)}
+    return tuple(
+        Retained(*ledger.retention(s), s.parent if s.parent in state.snapshots else None)
+        for s in state.ancestry(until.id if until else None)
+        if ledger.RETENTION in s.summary and s.id not in known
     )
 
 

@@ -25,6 +25,18 @@ class Diff:
     files_total: int
 
 
+@dataclass(frozen=True)
+class Retained:
+    """Rows with ``column`` (a date) before a day (ISO) left a table by retention.
+
+    ``snapshot``: the last one that had them; None where it is expired.
+    """
+
+    column: str
+    before: str
+    snapshot: int | None
+
+
 class Engine(Protocol):
     """A session on one lake. Views are private to it; statements run one after another."""
 
@@ -34,12 +46,21 @@ class Engine(Protocol):
         """``view`` = the table's rows at a snapshot (None: an empty relation), under a predicate."""
 
     def bind_diff(
-        self, new: str, old: str, table: TableRef, since: int, until: int, *, above: int | None = None
+        self,
+        new: str,
+        old: str,
+        table: TableRef,
+        since: int,
+        until: int,
+        *,
+        above: int | None = None,
+        retained: Sequence[Retained] = (),
     ) -> Diff:
         """``new`` = rows that appeared or changed between two snapshots, ``old`` = the images of the
         rows that were deleted or changed, both with the table's columns.
 
-        ``above``: the sequence number of ``since``, where rows were only added or moved in between."""
+        ``above``: the sequence number of ``since``, where rows were only added or moved in between.
+        ``retained``: the rows that left by retention are not among the old images."""
 
     def bind_text(self, view: str, files: Sequence[InputFile], received_at: str) -> None:
         """``view`` = the lines of the files, with the fixed input columns."""

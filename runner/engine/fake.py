@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from runner.engine import Diff
+from runner.engine import Diff, Retained
 from runner.errors import Place
 from runner.files import InputFile
 from runner.refs import TableRef
@@ -70,7 +70,15 @@ class FakeEngine:
         self._ask("bind_table", None, view=view, table=table, snapshot=snapshot, where=where)
 
     def bind_diff(
-        self, new: str, old: str, table: TableRef, since: int, until: int, *, above: int | None = None
+        self,
+        new: str,
+        old: str,
+        table: TableRef,
+        since: int,
+        until: int,
+        *,
+        above: int | None = None,
+        retained: Sequence[Retained] = (),
     ) -> Diff:
         nothing = Diff(new=False, old=False, files_scanned=0, files_total=0)
         return self._ask(

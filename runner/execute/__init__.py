@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.execute.fit import Change
+from runner.execute.horizon import Horizon
 from runner.execute.sql import Staging
 from runner.files import Consumed, ManifestStore
 from runner.plan import ModelPlan
@@ -48,6 +49,7 @@ class Staged:
     files_total: int = 0
     late: int = 0
     maxima: Mapping[str, str] = field(default_factory=dict)
+    horizon: Horizon = field(default_factory=Horizon)
 
     def count(self, name: str) -> int:
         return int(self.counts.get(name) or 0)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import sqlglot
-from sqlglot import exp
-
 from runner.engine import Diff, Engine
 from runner.execute import Run
+from runner.execute.columns import columns_of
+from runner.execute.horizon import Horizon, horizon
 from runner.execute.sql import (
     Value,
     among,
@@ -40,6 +39,7 @@ class Bound:
     group_columns: tuple[str, ...] = ()
     old_keys: str | None = None
     held: str | None = None
+    horizon: Horizon = field(default_factory=Horizon)
 
 
 def bind(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Bound:
@@ -47,7 +47,7 @@ def bind(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Bound:
 
     ``held_rows``: live rows of the target's quarantine.
     """
-    bound = Bound()
+    bound = Bound(horizon=horizon(plan, engine))
     for read in plan.tables:
         _bind_table(read, plan, engine, bound)
     for listed in plan.files:
@@ -90,7 +90,7 @@ def _bind_table(read: TableRead, plan: ModelPlan, engine: Engine, bound: Bound) 
         engine.bind_table(name, read.table, until)
     elif read.changed:
         bound.diffs[read.source.name] = engine.bind_diff(
-            name, _old(read), read.table, read.since, until, above=read.above
+            name, _old(read), read.table, read.since, until, above=read.above, retained=read.retained
         )
     else:
         engine.bind_table(name, read.table, None)
@@ -131,6 +131,8 @@ def _bind_groups(reads: Sequence[TableRead], plan: ModelPlan, engine: Engine, ru
     else:
         # Files were rewritten and no row changed: no group is touched.
         sql = f"SELECT {names(columns)} FROM {plan.model.target.table.sql(engine.catalog)} LIMIT 0"
+    if bound.horizon:
+        sql = f"SELECT * FROM ({sql}) AS g WHERE NOT {bound.horizon.reached('g')}"
     pruned = [c for c in columns if c in plan.model.target.partitions]
     engine.define(_GROUPS, sql, observe={f"group_{c}": f"collect_set({texts([c])})" for c in pruned})
     folder = f"{run.scratch}/groups"
@@ -162,22 +164,18 @@ def _source_predicate(
     columns = engine.bind_partitions(_PARTITIONS, read.table, read.until.id)
     tests = []
     for mapping in read.source.by:
-        usable = [c for c in values if _columns_of(mapping[c]) <= set(columns)]
+        usable = [c for c in values if columns_of(mapping[c]) <= set(columns)]
         if not usable:
             return ""
         tests.append(" AND ".join(among(f"({mapping[c]})", types[c], values[c]) for c in usable))
     used = {
         c: of
         for c, of in columns.items()
-        if any(c in _columns_of(sql) for mapping in read.source.by for sql in mapping.values())
+        if any(c in columns_of(sql) for mapping in read.source.by for sql in mapping.values())
     }
     where = " OR ".join(f"({test})" for test in tests)
     found = engine.rows(f"SELECT DISTINCT {texts(used)} AS t FROM {_PARTITIONS} WHERE {where}")
     return partition_predicate("", used, {tuple(row["t"].values()) for row in found})
-
-
-def _columns_of(sql: str) -> set[str]:
-    return {column.name for column in sqlglot.parse_one(sql, dialect="spark").find_all(exp.Column)}
 
 
 def _target_keys(plan: ModelPlan, engine: Engine, bound: Bound, held_rows: int) -> str:

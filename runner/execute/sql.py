@@ -53,6 +53,7 @@ class Staging:
     groups: str | None = None
     group_columns: Sequence[str] = ()
     held: str | None = None
+    left_alone: str = ""  # a predicate over the target's columns: such rows are not touched
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -110,7 +111,9 @@ class Staging:
             if self.groups
             else ""
         )
-        kept = f" WHERE NOT coalesce({self.model.drop.when}, false)" if self.model.drop else ""
+        tests = [f"NOT coalesce({self.model.drop.when}, false)"] if self.model.drop else []
+        tests += [f"NOT {self.left_alone}"] if self.left_alone else []
+        kept = f" WHERE {' AND '.join(tests)}" if tests else ""
         return (
             f"SELECT *, {mask_sql(self.checks)} AS _mask"
             f" FROM (SELECT {', '.join(typed)} FROM {self.rows} AS r{only}){kept}"

@@ -45,6 +45,8 @@ def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Stage
         groups=bound.groups,
         group_columns=bound.group_columns,
         held=bound.held,
+        # Groups that reach beyond the horizon would be built from a part of their rows.
+        left_alone="" if bound.horizon.below or not bound.horizon else bound.horizon.reached(),
     )
     engine.define(_READ, f"SELECT * FROM {ROWS}", observe=staging.counts_read())
     engine.define(_OUT, staging.sql(), observe=staging.counts_staged())
@@ -66,6 +68,7 @@ def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Stage
         files_total=sum(d.files_total for d in bound.diffs.values()),
         late=late,
         maxima=maxima,
+        horizon=bound.horizon,
     )
     crash_point("after_staging", model.id)
     return staged

@@ -44,6 +44,7 @@ def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written
         pruning=pruning(staged),
         tombstones=staged.staging.old_keys is not None,
         rebuild=plan.mode is Mode.REBUILD and plan.base is not None,
+        spared=staged.horizon.reached(plan.rendered.statement.target_alias) if staged.horizon else "",
         columns=target.column_names,
         key=target.key,
         history=plan.model.history,

@@ -15,7 +15,7 @@ from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from runner.engine import Conflict, Diff
+from runner.engine import Conflict, Diff, Retained
 from runner.engine.spark import faults
 from runner.engine.spark.diff import ROW_ID, SEQUENCE, FileRanges, StagedScans, load_table
 from runner.errors import Place
@@ -73,7 +73,15 @@ class SparkEngine:
         self._view(view, self.spark.sql(f"SELECT * FROM {name}{version} WHERE {condition}"))
 
     def bind_diff(
-        self, new: str, old: str, table: TableRef, since: int, until: int, *, above: int | None = None
+        self,
+        new: str,
+        old: str,
+        table: TableRef,
+        since: int,
+        until: int,
+        *,
+        above: int | None = None,
+        retained: Sequence[Retained] = (),
     ) -> Diff:
         java = load_table(self.spark, table.sql(self.catalog))
         ranges = FileRanges(self.spark, java)
@@ -87,10 +95,20 @@ class SparkEngine:
             return Diff(bool(come), False, len(come), total)
         gone, come = ranges.difference(since, until)
         old_rows = self._scans.read(java, gone) if gone else empty
+        for word in retained:
+            old_rows = self._without(old_rows, table, word)
         new_rows = self._scans.read(java, come) if come else empty
         self._view(new, _only_changed(new_rows, old_rows) if gone else new_rows.drop(ROW_ID, SEQUENCE))
         self._view(old, _only_changed(old_rows, new_rows) if come else old_rows.drop(ROW_ID, SEQUENCE))
         return Diff(bool(come), bool(gone), len(gone) + len(come), total)
+
+    def _without(self, rows: DataFrame, table: TableRef, word: Retained) -> DataFrame:
+        """Rows but those that left by retention: they were there until it came."""
+        left = f"{quote(word.column)} < DATE'{word.before}'"
+        if word.snapshot is None:
+            return rows.where(f"NOT coalesce({left}, false)")
+        name = f"{table.sql(self.catalog)} VERSION AS OF {word.snapshot}"
+        return rows.join(self.spark.sql(f"SELECT {ROW_ID} FROM {name} WHERE {left}"), ROW_ID, "left_anti")
 
     def bind_text(self, view: str, files: Sequence[InputFile], received_at: str) -> None:
         lines = self.spark.read.text(self._link(files)).select(
