@@ -9,7 +9,7 @@ import os
 import signal
 
 #: In the order in which a run passes them.
-CRASH_POINTS = (
+RUN_POINTS = (
     "after_staging",
     "between_manifest_and_commit",
     "after_branch_creation",
@@ -18,11 +18,12 @@ CRASH_POINTS = (
     "after_quarantine_commit",
     "after_fast_forward",
     "while_recording",
-    "between_rollbacks",
-    "after_retention",
-    "after_compaction",
-    "after_expiry",
 )
+
+#: Those of rollback and maintenance.
+KEEP_POINTS = ("between_rollbacks", "after_retention", "after_compaction", "after_expiry")
+
+CRASH_POINTS = RUN_POINTS + KEEP_POINTS
 
 
 def crash_point(name: str, model: str) -> None:

@@ -67,6 +67,7 @@ class Upkeep:
     table: TableRef
     retained_before: str = ""
     rows_removed: int = 0
+    unread: bool = False  # rows before that day stay until every consumer has read them
     compacted: Compacted | None = None
     compaction_refused: bool = False
     expired: int = 0
@@ -88,6 +89,8 @@ class Upkeep:
         parts = [self.busy] if self.busy else []
         if self.rows_removed:
             parts.append(f"{self.rows_removed:,} rows before {self.retained_before} left")
+        if self.unread:
+            parts.append(f"rows before {self.retained_before} stay until its consumers have read them")
         if self.compacted and self.compacted.before:
             size = self.compacted.bytes / _MB
             parts.append(
@@ -139,6 +142,9 @@ def _retain(job: Job, catalog: Catalog, keeper: Callable[[], Keeper], now: dt.da
     column, before = job.retention.column, cutoff(job.retention, now)
     marker = json.dumps({"column": column, "before": before}, separators=(",", ":"))
     properties = ledger.carry(state) | {ledger.RETENTION: marker}
+    read = read_by_all(state, needed(catalog))
+    if read is not None and keeper().added_before(job.table, column, before, read):
+        return Upkeep(job.table, retained_before=before, unread=True)
     removed = keeper().delete_before(job.table, column, before, properties)
     if removed:
         crash_point("after_retention", str(job.table))
@@ -170,6 +176,11 @@ def needed(catalog: Catalog) -> frozenset[int]:
             if position := ledger.position(state, branch):
                 found |= {p.snapshot for p in position.inputs.values() if p.snapshot is not None}
     return frozenset(found)
+
+
+def read_by_all(state: TableState, needed: frozenset[int]) -> int | None:
+    """The sequence number that every consumer of a table has read; None where it has no consumers."""
+    return min((state.snapshots[i].sequence for i in needed if i in state.snapshots), default=None)
 
 
 def expirable(

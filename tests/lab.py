@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,11 +63,13 @@ class Lab:
             self._engine = SparkEngine(self.spark, project.profile, Lake.of(project).warehouse)
         return self._engine
 
-    def maintain(self, *, settings: Settings = EAGER, now: dt.datetime | None = None) -> dict[str, Upkeep]:
-        """Maintain every table of the project, eagerly; what was done, by table."""
+    def maintain(
+        self, *, settings: Settings | None = EAGER, now: dt.datetime | None = None
+    ) -> dict[str, Upkeep]:
+        """Maintain every table of the project, by ``settings`` or as declared; what was done, by table."""
         project = self.project()
         found = [
-            replace(job, settings=settings)
+            replace(job, settings=settings or job.settings)
             for job in jobs((m.target for m in project.models), self.lake.catalog)
         ]
         ended = maintain_all(
@@ -154,6 +157,18 @@ class Lab:
         engine.spark.table(table).coalesce(1).write.parquet(str(exported))
         to.engine().create_table(ref, state.columns, partitions=state.partitions)
         to.sql(f"INSERT INTO {table} SELECT * FROM parquet.`{exported}`")
+
+
+def eager_project(folder: Path, *, keep_days: int) -> Path:
+    """A copy of the shipped project that expires at once and keeps bronze for so many days."""
+    for name in ("pipelines", "sql"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "profiles.yml", folder)
+    for path in (folder / "pipelines").glob("*.yml"):
+        text = path.read_text(encoding="utf-8").replace("keep: 90d", f"keep: {keep_days}d")
+        text = text.replace("older_than: 7d, keep: 10", "older_than: 0s, keep: 1")
+        path.write_text(text.replace("older_than: 7d", "older_than: 0s"), encoding="utf-8")
+    return folder
 
 
 def differences(left: list[Row], right: list[Row]) -> str:

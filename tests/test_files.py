@@ -242,9 +242,20 @@ def test_a_manifest_is_never_written_again(tmp_path: Path) -> None:
     store = ManifestStore(tmp_path)
     name = store.write([consumed("/in/a")])
     before = (tmp_path / name).stat()
+    os.utime(tmp_path / name, (1, 1))
     store.write([consumed("/in/a")])
     after = (tmp_path / name).stat()
-    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
+    assert store.remove_unnamed((), older_than=2) == 0, "it is about to be named by a commit"
+
+
+def test_manifests_that_no_commit_names_are_removed_when_they_are_old(tmp_path: Path) -> None:
+    store = ManifestStore(tmp_path)
+    named, old, young = (store.write([consumed(path)]) for path in ("/in/a", "/in/b", "/in/c"))
+    for name in (named, old):
+        os.utime(tmp_path / name, (1, 1))
+    assert store.remove_unnamed({named}, older_than=2) == 1
+    assert {p.name for p in tmp_path.iterdir()} == {named, young}
 
 
 def test_a_crash_while_writing_leaves_the_old_content(

@@ -173,6 +173,7 @@ def models(draw: st.DrawFn, name: str, pipeline: str) -> Model:
         CheckKind.UNIQUE: {"columns": [names[0]]},
     }
     times = [c.name for c in columns if c.type in ("date", "timestamp")]
+    days = [c.name for c in columns if c.type == "date" and c.name in partitions]
     table_checks = model_checks or any(
         c.kind is CheckKind.UNIQUE for column in columns for c in column.checks
     )
@@ -192,8 +193,8 @@ def models(draw: st.DrawFn, name: str, pipeline: str) -> Model:
             format_version=draw(st.sampled_from([2, 3])),
             publish="branch" if table_checks else draw(st.sampled_from(["branch", "direct"])),
             max_deleted=draw(thresholds),
-            retention=draw(st.none() | st.builds(Retention, st.sampled_from(times), durations))
-            if times
+            retention=draw(st.none() | st.builds(Retention, st.sampled_from(days), durations))
+            if days
             else None,
             maintenance=draw(
                 st.sampled_from(

@@ -155,6 +155,9 @@ class Keeper(Protocol):
         """Remove the rows whose ``column`` lies before a date (ISO), by whole partitions where it is one
         of theirs; how many. Commits nothing where there are none."""
 
+    def added_before(self, table: TableRef, column: str, before: str, above: int) -> int:
+        """How many files of partitions with ``column`` before a date came after a sequence number."""
+
     def compact(self, table: TableRef, target_bytes: int, properties: Mapping[str, str]) -> Compacted | None:
         """Merge small files and apply deletes; None where a writer came first. Rows keep their ids."""
 

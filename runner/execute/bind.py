@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from runner.engine import Diff, Engine
 from runner.execute import Run
-from runner.execute.columns import columns_of
 from runner.execute.horizon import Horizon, horizon
 from runner.execute.sql import (
     Value,
@@ -20,6 +19,7 @@ from runner.execute.sql import (
     same,
     texts,
 )
+from runner.lineage.snippets import columns_of
 from runner.plan import FilesRead, Mode, ModelPlan, TableRead
 from runner.refs import quote
 from runner.render import view_name

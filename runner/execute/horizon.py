@@ -11,7 +11,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from runner.engine import Engine
-from runner.execute.columns import columns_of
+from runner.lineage.snippets import columns_of
 from runner.plan import ModelPlan, TableRead
 from runner.refs import quote, typed_literal
 from runner.spec import Read

@@ -15,7 +15,7 @@ from runner.lineage.reach import FOREIGN, foreign_relation, outside_faults
 from runner.lineage.relation import OPEN, Relation, relation
 from runner.lineage.resolve import Resolver
 from runner.lineage.rowwise import rowwise_faults
-from runner.lineage.snippets import snippet_faults
+from runner.lineage.snippets import retention_faults, snippet_faults
 from runner.load import in_order
 from runner.macros import load_macros
 from runner.render import Rendered, render, view_name
@@ -52,6 +52,7 @@ def compile_project(
             continue
         columns = source_columns(model, project, broken)
         found += check_sql(model, rendered[model.id], columns, project)
+        found += retention_faults(model, project)
     if found:
         raise ProjectError(in_order(found))
     return rendered

@@ -12,7 +12,7 @@ from runner.lineage.functions import function_name, is_aggregate
 from runner.lineage.query import Query, parse_expression
 from runner.lineage.reach import outside_faults
 from runner.lineage.relation import OPEN, Relation, Scope
-from runner.spec import CheckKind, Model
+from runner.spec import CheckKind, Model, Project, Read, TableInput
 
 
 def snippet_faults(model: Model, returned: Relation, sources: Mapping[str, Relation]) -> Iterator[Fault]:
@@ -35,6 +35,33 @@ def snippet_faults(model: Model, returned: Relation, sources: Mapping[str, Relat
         yield from _named(column, model.dedupe.place if model.dedupe else model.place, "`dedupe`", returned)
     if model.late:
         yield from _named(model.late.column, model.late.place, "`late`", returned)
+
+
+def retention_faults(model: Model, project: Project) -> Iterator[Fault]:
+    """Groups must tell whether they reach into days that left their input by retention."""
+    for source in model.sources:
+        maker = project.producer(source.origin.table) if isinstance(source.origin, TableInput) else None
+        if source.read is not Read.AFFECTED or maker is None or maker.target.retention is None:
+            continue
+        column = maker.target.retention.column
+        for i, mapping in enumerate(source.by):
+            if not any(columns_of(sql) == {column} for sql in mapping.values()):
+                yield Fault(
+                    "groups-outlive-rows",
+                    next(iter(source.by_places[i].values())) if source.by_places else source.place,
+                    f"no group of '{source.name}' is told by '{column}', by which rows leave"
+                    f" {maker.target.table} after {maker.target.retention.keep.days} days",
+                    "such a group would be built again from the rows that are left, as if the others had"
+                    " never been",
+                    f"group by a column computed from {column} alone, or remove the retention at"
+                    f" {maker.target.place}",
+                )
+
+
+def columns_of(sql: str) -> set[str]:
+    """The names of the columns in an expression; empty where it cannot be read."""
+    query = parse_expression(sql, lambda offset: Place(""))
+    return set() if isinstance(query, Fault) else {c.name for c in query.tree.find_all(exp.Column)}
 
 
 def _named(column: str, place: Place, where: str, returned: Relation) -> Iterator[Fault]:

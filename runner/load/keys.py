@@ -209,7 +209,7 @@ TARGET = Object(
             Object(
                 "retention",
                 {
-                    "column": Key(NAME, "A date or timestamp column.", True),
+                    "column": Key(NAME, "A column of type date that the table is partitioned by.", True),
                     "keep": Key(DURATION, "How long rows stay: 90d.", True),
                 },
             ),

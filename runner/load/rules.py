@@ -70,7 +70,7 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
     if retention := model.target.retention:
         at_place = cast(Record, target.record("retention")).place_of("column")
         yield from _known((At(retention.column, at_place),), columns, "`retention`")
-        yield from _is_time(model, retention.column, at_place, "`retention`")
+        yield from _is_day(model, retention.column, at_place)
     if model.late:
         yield from _is_time(model, model.late.column, model.late.place, "`late`")
     if target.get("partitions_fixed") and not model.target.partitions:
@@ -80,6 +80,26 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
             "`partitions_fixed` stands with a table that has no partitions",
             "it promises that a key never changes its partition",
             "remove it, or declare `partitions:`",
+        )
+
+
+def _is_day(model: Model, name: str, place: Place) -> Iterator[Fault]:
+    column = next((c for c in model.target.columns if c.name == name), None)
+    if column and not is_type(column.type, "date", "unknown"):
+        yield Fault(
+            "wrong-column-type",
+            place,
+            f"`retention` names '{name}', which is of type {column.type}",
+            "rows leave by whole days",
+            "name a column of type date",
+        )
+    elif column and name not in model.target.partitions:
+        yield Fault(
+            "retention-not-partition",
+            place,
+            f"`retention` names '{name}', which {model.target.table} is not partitioned by",
+            "whole partitions leave: no file is read or written for it",
+            f"add it to `partitions: [{name}]`, or name a column that is there",
         )
 
 

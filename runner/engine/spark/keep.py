@@ -61,6 +61,13 @@ class SparkKeeper:
             self._delete(table, expressions.lessThan(column, before), properties)
         return removed
 
+    def added_before(self, table: TableRef, column: str, before: str, above: int) -> int:
+        return self._sum(
+            f"SELECT count(1) AS n FROM {table.sql(self._engine.catalog)}.entries"
+            f" WHERE status < 2 AND sequence_number > {above}"
+            f" AND data_file.partition.{quote(column)} < DATE'{before}'"
+        )
+
     def _sum(self, sql: str) -> int:
         return int(self._engine.rows(sql)[0]["n"] or 0)
 
