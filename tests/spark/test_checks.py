@@ -59,9 +59,11 @@ models:
       - freshness: {column: day, error_after: 1d}
 """  # noqa: E501
 ORDERS = """
-SELECT id, customer, kind, CAST(amount AS BIGINT) AS amount, CAST(day AS DATE) AS day FROM {{ source('csv') }}"""
+SELECT id, customer, kind, CAST(amount AS BIGINT) AS amount, CAST(day AS DATE) AS day
+FROM {{ source('csv') }}"""
 SALES = """
-SELECT id, customer, 'north' AS region, kind, amount, day, amount * 2 AS doubled FROM {{ source('orders') }}"""
+SELECT id, customer, 'north' AS region, kind, amount, day, amount * 2 AS doubled
+FROM {{ source('orders') }}"""
 FILES = {
     "profiles.yml": "default: local\ntargets: {local: {type: local}}\n",
     "pipelines/shop.yml": SPEC,
@@ -168,9 +170,6 @@ def test_each_kind_passes_and_fails_and_a_closed_gate_changes_nothing(lab: Lab) 
     assert fault.what.endswith("of shop.sales: 3 rows have (customer) that is not in shop.customers (id)")
     assert '{"customer": "zoe", "copies": 3}' in fault.why
     assert lab.head("shop.sales") == sales
-    assert lab.rows("shop.sales") == [
-        json.loads(r) for r in sorted(json.dumps(x) for x in lab.rows("shop.sales"))
-    ]
     assert len(lab.rows("shop.sales")) == len(GOOD)
 
 
@@ -194,16 +193,19 @@ def test_check_finds_what_was_written_by_hand_and_writes_nothing(lab: Lab) -> No
     code, found = check(lab)
     assert code == 0
     statuses = {name: e.result.status for name, e in found.items() if e.result}
+    # It looks at a column that only the query has.
     assert statuses.pop("helper") == "skipped"
     assert set(statuses.values()) == {"pass"}
     assert {"key_unique", "key_in_one_partition", "key_id_not_null", "freshness_day"} <= set(statuses)
     assert state(lab) == before
 
-    day = "DATE'2000-01-01'"
-    lab.sql(
-        "INSERT INTO shop.sales VALUES"
-        f" ('1', 'ann', 'north', 'sale', 5, {day}), ('8', 'zoe', 'north', 'sale', -8, {day}), (NULL, 'ann', 'north', 'gift', 1, DATE'2000-01-03')"
+    day = "DATE'2000-01-03'"
+    by_hand = (
+        f"'1', 'ann', 'north', 'sale', 5, {day}",
+        f"'8', 'zoe', 'north', 'sale', -8, {day}",
+        f"NULL, 'ann', 'north', 'gift', 1, {day}",
     )
+    lab.sql(f"INSERT INTO shop.sales VALUES ({'), ('.join(by_hand)})")
     before = state(lab)
     code, found = check(lab)
     assert code == 3
