@@ -62,7 +62,7 @@ def judge_published(published: Published, engine: Engine, catalog: Catalog) -> I
     model, head = published.model, published.state.head()
     engine.bind_table(TARGET_VIEW, model.target.table, head.id if head else None)
     present = {column.lower() for column in published.state.columns}
-    missing = {check.name: _missing(check, present) for check in published.checks()}
+    missing = {check.name: _missing(check, present, model) for check in published.checks()}
     counts = _counts(published, engine, missing)
     rows = int(counts["rows"] or 0)
     for bit, check in enumerate(published.row_checks):
@@ -84,7 +84,7 @@ def judge_published(published: Published, engine: Engine, catalog: Catalog) -> I
             yield result(check, 0, rows, False), None
             continue
         judged = _skipped(check, missing) or judge_table(check, subject, engine, catalog)
-        one_row_a_key |= _is_key(check, model) and judged[0].failed == 0
+        one_row_a_key |= _is_key(check, model) and judged[0].status == "pass"
         yield judged
     yield from _freshness(published, counts, missing)
 
@@ -96,7 +96,7 @@ def _is_key(check: Check, model: Model) -> bool:
 
 
 def _counts(
-    published: Published, engine: Engine, missing: Mapping[str, tuple[str, ...]]
+    published: Published, engine: Engine, missing: Mapping[str, str]
 ) -> Mapping[str, int | str | None]:
     """One pass over the table: rows, rows that fail each row check, newest values."""
     found = {"rows": "count(1)"}
@@ -137,15 +137,14 @@ def _fix(model: Model) -> str:
     return "correct the rows in the table: it cannot be rebuilt from inputs that were read once"
 
 
-def _skipped(check: Check, missing: Mapping[str, tuple[str, ...]]) -> Judged | None:
-    if not (absent := missing[check.name]):
+def _skipped(check: Check, missing: Mapping[str, str]) -> Judged | None:
+    if not (why := missing[check.name]):
         return None
-    detail = f"the table has no column {', '.join(absent)}"
-    return CheckResult(check.name, "skipped", 0, 0, check.severity, check.place, detail), None
+    return CheckResult(check.name, "skipped", 0, 0, check.severity, check.place, why), None
 
 
-def _missing(check: Check, present: set[str]) -> tuple[str, ...]:
-    """Columns that a check names and the table does not hold: helpers of the query, or not yet added."""
+def _missing(check: Check, present: set[str], model: Model) -> str:
+    """Why a check cannot look at the table: a column is a helper of the query, or not yet added."""
     named = [check.column] if check.column else []
     named += list(check.columns)
     named += [str(check.args["column"])] if "column" in check.args else []
@@ -153,7 +152,11 @@ def _missing(check: Check, present: set[str]) -> tuple[str, ...]:
     for text in filter(None, sql):
         tree = sqlglot.parse_one(f"SELECT ({text})", dialect="spark")
         named += [column.parts[0].name for column in tree.find_all(exp.Column)]
-    return tuple(dict.fromkeys(name for name in named if name.lower() not in present))
+    absent = next((name for name in named if name.lower() not in present), "")
+    if not absent:
+        return ""
+    declared = absent.lower() in {c.lower() for c in model.target.column_names}
+    return f"{absent} is not in the table yet" if declared else f"only the query has {absent}"
 
 
 def _inputs(published: Published, catalog: Catalog) -> dict[str, tuple[TableRef, int | None]]:
@@ -175,7 +178,7 @@ def _inputs(published: Published, catalog: Catalog) -> dict[str, tuple[TableRef,
 
 
 def _freshness(
-    published: Published, counts: Mapping[str, int | str | None], missing: Mapping[str, tuple[str, ...]]
+    published: Published, counts: Mapping[str, int | str | None], missing: Mapping[str, str]
 ) -> Iterator[Judged]:
     maxima = {
         ledger.maximum_name(check): str(counts.get(f"newest_{i}") or "")

@@ -128,7 +128,8 @@ def _row_count(check: Check, subject: Subject, engine: Engine, catalog: Catalog)
         f"it must have {bounds}",
         "look for what its inputs lost or gained, or change the bounds",
     )
-    return result(check, int(over), rows, over), fault if over else None
+    detail = f"{rows:,} rows" if subject.published else ""
+    return result(check, int(over), rows, over, detail), fault if over else None
 
 
 def _unique(check: Check, subject: Subject, engine: Engine, catalog: Catalog) -> Judged:
@@ -206,7 +207,8 @@ def _sql(check: Check, subject: Subject, engine: Engine, catalog: Catalog) -> Ju
         f"each is a failure; for example {'; '.join(told)}",
         "mend what they show, or the query of the check",
     )
-    return result(check, failed, subject.rows, over, examples=told), fault if over else None
+    detail = f"{failed:,} rows returned" if subject.published else ""
+    return result(check, failed, subject.rows, over, detail, told), fault if over else None
 
 
 def _one_partition(check: Check, subject: Subject, engine: Engine, catalog: Catalog) -> Judged:

@@ -68,7 +68,8 @@ def _tell(ask: Ask, event: Checked) -> None:
     name, detail = event.table, ""
     if found := event.result:
         name = f"{event.table} {found.name}"
-        detail = f"{found.detail or f'{found.failed:,} of {found.total:,} rows fail'} | {found.place}"
+        rows = f"{found.failed:,} of {found.total:,} rows" + " fail" * (found.failed > 0)
+        detail = f"{found.detail or rows} | {found.place}"
     ask.console.event(Event(_kind(event), event.index, event.total, name, detail, faults=event.faults))
 
 
