@@ -25,8 +25,9 @@ from runner.graph import ancestors, order
 from runner.load import load_project
 from runner.plan import Mode
 from runner.refs import TableRef
+from runner.render import fingerprint
 from runner.spec import Check, CheckKind, Model, Read, Severity, Threshold
-from tests.nouns import check, files, model, reads, target
+from tests.nouns import check, files, model, reads, rendered, target
 from tests.paper import PaperLake
 from tests.projects import MERGE, write
 from tests.test_gate import asked, staged, written
@@ -48,6 +49,16 @@ POSITIVE = check(CheckKind.RANGE, "positive", of="amount", min=0, max=9)
 
 def test_only_rows_that_satisfy_where_can_fail() -> None:
     assert violation(where(POSITIVE)) == "(note = 'x') AND (`amount` < 0L OR `amount` > 9L)"
+
+
+def test_another_where_of_a_row_check_is_another_model() -> None:
+    statement = rendered().statement
+    prints = [
+        fingerprint(model(checks=(of,), target=target(columns=COLUMNS)), statement)
+        for of in (POSITIVE, where(POSITIVE), where(POSITIVE, "note  =  'x'"), where(POSITIVE, "note = 'y'"))
+    ]
+    assert prints[1] == prints[2]
+    assert len(set(prints)) == 3
 
 
 def test_rows_looked_at_are_counted_only_for_a_share_of_them() -> None:
@@ -135,6 +146,25 @@ def test_the_table_that_a_check_looks_into_is_built_first(tmp_path: Path) -> Non
     assert [m.name for m in order(project)] == ["items", "sales"]
     sales = next(m for m in project.models if m.name == "sales")
     assert [m.name for m in ancestors(project, sales)] == ["items"]
+
+
+def test_a_run_asks_for_the_table_before_it_begins(tmp_path: Path) -> None:
+    spec = SPEC.replace("{row_count: {min: 1}, name: not_empty}", "PLACE").replace(
+        "checks: [PLACE]",
+        "checks: [{relationships: {columns: [id], to: shop.stock, field: id}, name: known}]",
+    )
+    query = "SELECT id, CAST(amount AS BIGINT) AS amount FROM {{ source('%s') }}"
+    made_of = {"items": "csv", "prices": "items", "totals": "prices", "stock": "items"}
+    sql = {f"sql/{name}.sql": MERGE.format(query=query % of) for name, of in made_of.items()}
+    profiles = "default: local\ntargets: {local: {type: local}}\n"
+    root = write(tmp_path / "project", {"pipelines/shop.yml": spec, "profiles.yml": profiles, **sql})
+    world = World(root, tmp_path)
+    assert world.run("items", "prices") == 0
+    assert world.run("totals") == 2
+    assert world.started == 0
+    (failed,) = [e for e in world.events if e.kind == "failed"]
+    assert [f.code for f in failed.faults] == ["input-not-built"]
+    assert "looks into shop.stock, which is not in the lake yet" in failed.faults[0].what
 
 
 # --- freshness -----------------------------------------------------------------------------------
@@ -235,7 +265,9 @@ def world(tmp_path: Path) -> World:
         "columns: {id: {type: string}, amount: {type: bigint}, day: {type: date}}\n"
         "    checks: [{freshness: {column: day, warn_after: 1d, error_after: 36500d}}]",
     )
-    assert spec != SPEC
+    # However many are tolerated: what belongs into quarantine never is.
+    spec = spec.replace("not_null: {severity: quarantine}", "not_null: {severity: quarantine, fail_above: 5}")
+    assert spec.count("fail_above: 5") == spec.count("36500d") == 1
     sql = {
         f"sql/{name}.sql": MERGE.format(
             query=f"SELECT id, CAST(amount AS BIGINT) AS amount{day} FROM {{{{ source('{source}') }}}}"
@@ -294,6 +326,26 @@ def test_the_newest_value_is_never_lowered_but_by_a_rebuild(world: World) -> Non
     assert recorded(world) == {"day": "2999-01-02"}
     assert world.run("prices", full_refresh=True) == 0
     assert recorded(world) == {"day": "2999-01-01"}
+
+
+def test_a_maximum_that_nothing_keeps_up_is_forgotten(world: World) -> None:
+    newest(world, "2999-01-01")
+    assert world.run() == 0
+    path = world.root / "pipelines" / "shop.yml"
+    spec = path.read_text()
+    path.write_text(spec.replace("{freshness: {column: day, warn_after: 1d, error_after: 36500d}}", "unique"))
+    unchecked = World(world.root, world.folder)
+    unchecked.lake, unchecked.engine = world.lake, world.engine
+    unchecked.new_items()
+    assert unchecked.run() == 0
+    assert recorded(world) == {}
+    path.write_text(spec)
+    # Where it is asked for again, the table's own rows tell: newer ones may have come meanwhile.
+    world.engine.answers["rows"] = [{"newest": "2999-03-03"}]
+    world.items.write_text(world.items.read_text() + "c,3\n")
+    newest(world, "2999-02-02")
+    assert world.run() == 0
+    assert recorded(world) == {"day": "2999-03-03"}
 
 
 def test_a_warning_of_age_is_told_where_nothing_is_new(world: World) -> None:
