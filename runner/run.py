@@ -39,7 +39,9 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Event:
-    """Progress: ``kind`` is start, ok, nothing, stale, gated, failed, skipped, busy or info."""
+    """Progress: ``kind`` is start, ok, nothing, stale, gated, failed, skipped, busy or info; of a check pass,
+    warn, fail or skipped.
+    """
 
     kind: str
     index: int

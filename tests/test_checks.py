@@ -494,5 +494,6 @@ def test_check_as_json_is_an_object_a_line(
         "message": None,
         "examples": ['{"id": 1}'],
     }
+    assert lines[2]["message"] == "2 of 7 rows fail"
     assert (lines[4]["table"], lines[4]["status"]) == ("silver.orders", "not built")
     assert (lines[5]["kind"], lines[5]["exit_code"]) == ("note", 3)

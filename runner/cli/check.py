@@ -59,6 +59,8 @@ def _tell(ask: Ask, event: Checked) -> None:
 
     if ask.console.as_json:
         values = check_values(event.result) if event.result else {"name": None, "status": _status(event)}
+        if event.faults:
+            values["message"] = "; ".join(fault.what for fault in event.faults)
         line = {"kind": "check", "model": event.model, "table": event.table, **values}
         ask.console.line(json.dumps(line, ensure_ascii=False, default=str))
         return
