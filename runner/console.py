@@ -27,7 +27,11 @@ _COLOURS = {
     "gated": "31",
     "busy": "33",
     "skipped": "33",
+    "stale": "31",
     "nothing": "2",
+    "pass": "32",
+    "warn": "33",
+    "fail": "31",
     "info": "2",
 }
 _NARROW, _WIDE = 80, 100
@@ -140,6 +144,7 @@ def summary_line(counts: dict[str, int], seconds: float) -> str:
     words = {
         "ok": "published",
         "nothing": "with nothing new",
+        "stale": "stale",
         "gated": "gated",
         "failed": "failed",
         "skipped": "skipped",

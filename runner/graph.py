@@ -14,8 +14,9 @@ from runner.spec import Model, Project, TableInput
 
 
 def parents(project: Project, model: Model) -> tuple[Model, ...]:
-    """The models whose tables ``model`` reads, each once."""
-    makers = (project.producer(s.origin.table) for s in model.sources if isinstance(s.origin, TableInput))
+    """The models whose tables ``model`` reads, or looks into by its checks, each once."""
+    read = [s.origin.table for s in model.sources if isinstance(s.origin, TableInput)]
+    makers = (project.producer(table) for table in (*read, *(to for _, to in model.references)))
     return tuple({maker.id: maker for maker in makers if maker and maker.id != model.id}.values())
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runner.catalog import MAIN, Snapshot, TableState
+from runner.spec import Check
 
 PREFIX = "runner."
 RUN_ID = PREFIX + "run-id"
@@ -44,7 +45,8 @@ class InputPosition:
 
 @dataclass(frozen=True)
 class Position:
-    """Who wrote a target's state, and from which inputs. ``maxima``: column → highest value seen, ISO."""
+    """Who wrote a target's state, and from which inputs. ``maxima``: column → highest value seen,
+    as Spark prints it; a column WHERE a predicate has a name of its own."""
 
     run_id: str
     model: str
@@ -127,6 +129,26 @@ def parse(snapshot: Snapshot) -> Position:
         inputs={name: InputPosition(**value) for name, value in inputs.items()},
         maxima=json.loads(summary.get(MAXIMA, "{}")),
     )
+
+
+def maximum_name(check: Check) -> str:
+    """Under which name of ``maxima`` the newest value of a freshness check's column is recorded."""
+    column = str(check.args["column"])
+    return f"{column} WHERE {check.where}" if check.where else column
+
+
+def newest(*values: str | None) -> str | None:
+    """The latest of dates or timestamps, each as Spark prints it; None where there is none.
+
+    Compared as text: Python's dates end at the years 1 and 9999, and Spark's do not.
+    """
+    return max((value for value in values if value), key=_by_time, default=None)
+
+
+def _by_time(text: str) -> tuple[int, str]:
+    sign = -1 if text.startswith("-") else 1
+    year, _, rest = text.lstrip("+-").partition("-")
+    return sign * int(year), rest
 
 
 def merge_counts(snapshot: Snapshot | None) -> tuple[int, int, int]:

@@ -167,12 +167,13 @@ def unknown_names(tree: nodes.Template, source: str, file: str, known: Iterable[
     for name in tree.find_all(nodes.Name):
         if name.name in unknown:
             first[name.name] = min(first.get(name.name, name.lineno), name.lineno)
+    given = ", ".join(name for name in GIVEN[:4] if name in known)
     return [
         Fault(
             "unknown-name",
             place_of_tag(source, file, line, name),
             f"the template uses '{name}', which is not defined",
-            f"templates know {', '.join(GIVEN[:4])} and the macros of {FOLDER}/",
+            f"templates know {given} and the macros of {FOLDER}/",
             did_you_mean(name, known)
             if "did you" in did_you_mean(name, known)
             else f"a variable is read as {{{{ var('{name}') }}}}",

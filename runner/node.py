@@ -6,13 +6,15 @@ or killed attempt left behind is removed under the target's lock.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from runner.check.freshness import commit_times, judge_freshness
 from runner.check.gate import CheckResult, judge
-from runner.check.table import check_table
+from runner.check.table import check_table, require_references
 from runner.crash import crash_point
 from runner.engine import Conflict, Engine
 from runner.errors import Busy, Fault, GateClosed, RunnerError
@@ -45,7 +47,7 @@ class Shared:
     pins: Pins
     engine: Callable[[], Engine]
     run_id: str
-    received_at: str
+    now: dt.datetime
     code_version: str
     full_refresh: bool
     allow_deletes: bool
@@ -68,7 +70,8 @@ def run_node(
         if plan.mode is Mode.NOTHING:
             # A run killed after its publication left staged rows; its branch waits for the next engine.
             shared.lake.clear_scratch(model.target.table)
-            return _result(plan, "nothing", started)
+            known = plan.previous.maxima if plan.previous else {}
+            return _aged(_result(plan, "nothing", started), plan, known, shared)
         on_plan(plan)
         try:
             done = _attempt(plan, shared)
@@ -77,7 +80,8 @@ def run_node(
         if done is not None:
             shared.pins.release(model.target.table)
             written, checks = done
-            return _result(plan, "success", started, written, checks)
+            result = _result(plan, "success", started, written, checks)
+            return _aged(result, plan, written.staged.maxima, shared)
         # Another run may have read newer inputs than ours: never put an older state over a newer one.
         for read in plan.tables:
             shared.pins.release(read.table)
@@ -94,10 +98,12 @@ def run_node(
 
 def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResult, ...]] | None:
     """Stage, judge, write, check, publish; None where main moved meanwhile."""
-    engine, table, lake = shared.engine(), plan.model.target.table, shared.lake
+    table, lake = plan.model.target.table, shared.lake
+    require_references(plan.model, lake.catalog)
+    engine = shared.engine()
     run = Run(
         shared.run_id,
-        shared.received_at,
+        f"{shared.now:%Y-%m-%d %H:%M:%S}.{shared.now.microsecond // 1000:03d}",
         str(lake.scratch(table) / shared.run_id),
         shared.code_version,
         lake.manifests,
@@ -129,6 +135,24 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
             _clean(table, engine, lake)
         except Exception:  # noqa: BLE001  whatever it is, it must not hide how the model ended
             _log.exception("clean-up after %s failed; the next run removes what is left", table)
+
+
+def _aged(result: NodeResult, plan: ModelPlan, maxima: Mapping[str, str], shared: Shared) -> NodeResult:
+    """The result with the freshness of what is published now: told, and nothing is withheld for it."""
+    if not plan.model.freshness_checks:
+        return result
+
+    def modified(source: str) -> list[int]:
+        read = next(read for read in plan.files if read.source.name == source)
+        return [f.modified_ms for f in read.fresh] + [f.modified_ms for f in read.consumed.values()]
+
+    checks, faults = judge_freshness(
+        plan.model,
+        now=shared.now,
+        maxima=maxima,
+        commits=lambda: commit_times(plan.model, shared.pins.state, modified),
+    )
+    return replace(result, checks=(*result.checks, *checks), faults=faults)
 
 
 def _clean(table: TableRef, engine: Engine, lake: Lake) -> None:

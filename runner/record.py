@@ -63,6 +63,20 @@ class Journal:
         }
 
 
+def check_values(check: CheckResult) -> dict[str, object]:
+    """One check's result as plain values."""
+    return {
+        "name": check.name,
+        "status": check.status,
+        "failures": check.failed,
+        "rows": check.total,
+        "severity": check.severity.value,
+        "declared_at": str(check.place),
+        "message": check.detail or None,
+        "examples": list(check.examples),
+    }
+
+
 def _node(result: NodeResult) -> dict[str, object]:
     return {
         "unique_id": f"model.{result.model}",
@@ -73,16 +87,6 @@ def _node(result: NodeResult) -> dict[str, object]:
         "reason": result.reason,
         "snapshot_id": result.snapshot,
         "adapter_response": dict(result.counts),
-        "checks": [
-            {
-                "name": c.name,
-                "status": c.status,
-                "failures": c.failed,
-                "rows": c.total,
-                "severity": c.severity.value,
-                "declared_at": str(c.place),
-            }
-            for c in result.checks
-        ],
+        "checks": [check_values(c) for c in result.checks],
         "message": "\n".join(str(f) for f in result.faults) or None,
     }

@@ -9,7 +9,8 @@ import hashlib
 import json
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
@@ -21,24 +22,32 @@ from runner.errors import Fault, Place, ProjectError, did_you_mean
 from runner.macros import Macros, load_macros, place_of_tag, read_sql, template_fault, unknown_names
 from runner.markers import Marked, SourceMap, mark, unmark
 from runner.merge import Statement, changed_sql
-from runner.spec import FilesInput, Model, Project, Severity, Source, TableInput
+from runner.spec import Check, CheckKind, FilesInput, Model, Project, Severity, Source, TableInput
 from runner.template import MAX_OUTPUT, Budget, Refused, Sandbox
 from runner.tokens import normal_words
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A model's statement. ``places.at(line, col)``: where a position of ``text`` comes from."""
+    """A model's statement. ``places.at(line, col)``: where a position of ``text`` comes from.
+
+    ``expectations``: the queries of its ``sql`` checks, by the check's name.
+    """
 
     text: str
     statement: Statement
     fingerprint: str
     places: SourceMap
+    expectations: Mapping[str, SourceMap] = field(default_factory=dict)
 
 
 def view_name(source: str) -> str:
     """The view that ``{{ source('name') }}`` stands for."""
     return f"__{source}"
+
+
+#: The view that ``{{ target }}`` stands for in the query of a ``sql`` check.
+TARGET_VIEW = "__target"
 
 
 def render(model: Model, project: Project, macros: Macros | None = None) -> Rendered:
@@ -47,13 +56,32 @@ def render(model: Model, project: Project, macros: Macros | None = None) -> Rend
     ``macros``: those of the project, where they are loaded already.
     """
     known = load_macros(project.root) if macros is None else macros
-    source = read_sql(project.root / model.sql, model.sql)
-    places = _Rendering(model, source, known).run()
-    statement = cut(places.rendered, places.at)
-    faults = tuple(statement_faults(model, statement, places.at))
+    faults: list[Fault] = []
+    expectations = {}
+    for check in model.table_checks:
+        if check.kind is CheckKind.SQL:
+            try:
+                expectations[check.name] = _expectation(model, check, project.root, known)
+            except ProjectError as error:
+                faults += error.faults
+    try:
+        source = read_sql(project.root / model.sql, model.sql)
+        places = _Rendering(model, model.sql, source, known, _given(model)).run()
+        statement = cut(places.rendered, places.at)
+        faults += statement_faults(model, statement, places.at)
+    except ProjectError as error:
+        raise ProjectError((*faults, *error.faults)) from None
     if faults:
-        raise ProjectError(faults)
-    return Rendered(places.rendered, statement, fingerprint(model, statement), places)
+        raise ProjectError(tuple(faults))
+    return Rendered(places.rendered, statement, fingerprint(model, statement), places, expectations)
+
+
+def _expectation(model: Model, check: Check, root: Path, macros: Macros) -> SourceMap:
+    """The query of a ``sql`` check, rendered."""
+    path = str(check.args["path"])
+    given = {**_given(model, only_tables=True), "target": TARGET_VIEW}
+    del given["changed"]
+    return _Rendering(model, path, read_sql(root / path, path), macros, given).run()
 
 
 def fingerprint(model: Model, statement: Statement) -> str:
@@ -73,10 +101,15 @@ def fingerprint(model: Model, statement: Statement) -> str:
         "history": model.history,
         "drop": normal_words(model.drop.when) if model.drop else None,
         "dedupe": model.dedupe.order if model.dedupe else None,
-        "checks": [[c.kind, c.column, c.args, c.severity is Severity.QUARANTINE] for c in model.row_checks],
+        "checks": [_row_check(c) for c in model.row_checks],
     }
     text = json.dumps(decides, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _row_check(check: Check) -> list[object]:
+    decides: list[object] = [check.kind, check.column, check.args, check.severity is Severity.QUARANTINE]
+    return [*decides, normal_words(check.where)] if check.where else decides
 
 
 def _source(source: Source) -> list[object]:
@@ -89,25 +122,71 @@ def _source(source: Source) -> list[object]:
     return ["kafka", source.read, by]
 
 
-class _Rendering:
-    """One run of one template."""
+def _given(model: Model, *, only_tables: bool = False) -> dict[str, Callable[..., str] | object]:
+    """What a template of ``model`` may name. ``only_tables``: its files and topics are no sources."""
+    tables = [s.name for s in model.sources if isinstance(s.origin, TableInput)]
+    sources = tables if only_tables else [s.name for s in model.sources]
+    columns, key = model.target.column_names, model.target.key
 
-    def __init__(self, model: Model, source: str, macros: Macros) -> None:
-        self.model, self.text, self.macros = model, source, macros
+    def source(name: str) -> str:
+        if name not in sources:
+            hint = did_you_mean(str(name), sources)
+            if name in [s.name for s in model.sources]:
+                raise Refused(
+                    "not-a-table",
+                    f"the source '{name}' of {model.id} is not a table",
+                    "files and topics are read once, so a check cannot look at them again",
+                    "read the table that they went into: {{ target }}",
+                    word=str(name),
+                )
+            raise Refused(
+                "unknown-source",
+                f"{model.id} has no source '{name}'",
+                f"sources are declared at {model.place}",
+                hint or "declare it under `sources:`",
+                word=str(name),
+            )
+        return view_name(name)
+
+    def var(name: str) -> object:
+        if name not in model.vars:
+            hint = did_you_mean(str(name), model.vars)
+            raise Refused(
+                "unknown-var",
+                f"there is no variable '{name}'",
+                "variables are declared under `vars:` of the pipeline or the profile",
+                hint if hint.startswith("did") else f"declare it: vars: {{{name}: …}}",
+                word=str(name),
+            )
+        return _without_marks(model.vars[name], str(name))
+
+    def changed(target: str, source: str) -> str:
+        return changed_sql(columns, key, target, source)
+
+    return {"target": str(model.target.table), "source": source, "var": var, "changed": changed}
+
+
+class _Rendering:
+    """One run of one template: ``source`` is the text of ``file``."""
+
+    def __init__(
+        self, model: Model, file: str, source: str, macros: Macros, given: Mapping[str, Any]
+    ) -> None:
+        self.model, self.file, self.text, self.macros, self.given = model, file, source, macros, given
         self.sandbox = Sandbox(Budget())
 
     def run(self) -> SourceMap:
-        names = self.macros.bind(self.sandbox, self._given())
+        names = self.macros.bind(self.sandbox, self.given)
         try:
             marked = mark(self.text, self.sandbox)
-            tree = self.sandbox.parse(marked.text, self.model.sql, self.model.sql)
-            if faults := unknown_names(tree, self.text, self.model.sql, [*names, "range"]):
+            tree = self.sandbox.parse(marked.text, self.file, self.file)
+            if faults := unknown_names(tree, self.text, self.file, [*names, "range"]):
                 raise ProjectError(tuple(faults))
             return self._generate(tree, marked, names)
         except Refused as error:
             raise ProjectError((self._refused(error),)) from None
         except TemplateSyntaxError as error:
-            raise ProjectError((template_fault(error, self.text, self.model.sql),)) from None
+            raise ProjectError((template_fault(error, self.text, self.file),)) from None
         except UndefinedError as error:
             raise ProjectError(
                 (
@@ -166,7 +245,7 @@ class _Rendering:
             ) from None
 
     def _generate(self, tree: nodes.Template, marked: Marked, names: Mapping[str, Any]) -> SourceMap:
-        code = self.sandbox.compile(tree, self.model.sql, self.model.sql)
+        code = self.sandbox.compile(tree, self.file, self.file)
         template = self.sandbox.template_class.from_code(self.sandbox, code, self.sandbox.make_globals(None))
         pieces: list[str] = []
         size = 0
@@ -181,45 +260,11 @@ class _Rendering:
                     "loop over fewer things, or write the loop as SQL",
                 )
             pieces.append(piece)
-        return unmark("".join(pieces), marked, self.model.sql)
-
-    def _given(self) -> dict[str, Callable[..., str] | object]:
-        model = self.model
-        sources = [source.name for source in model.sources]
-        columns, key = model.target.column_names, model.target.key
-
-        def source(name: str) -> str:
-            if name not in sources:
-                hint = did_you_mean(str(name), sources)
-                raise Refused(
-                    "unknown-source",
-                    f"{model.id} has no source '{name}'",
-                    f"sources are declared at {model.place}",
-                    hint or "declare it under `sources:`",
-                    word=str(name),
-                )
-            return view_name(name)
-
-        def var(name: str) -> object:
-            if name not in model.vars:
-                hint = did_you_mean(str(name), model.vars)
-                raise Refused(
-                    "unknown-var",
-                    f"there is no variable '{name}'",
-                    "variables are declared under `vars:` of the pipeline or the profile",
-                    hint if hint.startswith("did") else f"declare it: vars: {{{name}: …}}",
-                    word=str(name),
-                )
-            return _without_marks(model.vars[name], str(name))
-
-        def changed(target: str, source: str) -> str:
-            return changed_sql(columns, key, target, source)
-
-        return {"target": str(model.target.table), "source": source, "var": var, "changed": changed}
+        return unmark("".join(pieces), marked, self.file)
 
     def _refused(self, error: Refused) -> Fault:
         if error.line:
-            return template_fault(error, self.text, self.model.sql)
+            return template_fault(error, self.text, self.file)
         return self._fault(error, error.code, error.what, error.why, error.fix, error.word)
 
     def _fault(self, error: BaseException, code: str, what: str, why: str, fix: str, word: str = "") -> Fault:
@@ -227,13 +272,13 @@ class _Rendering:
 
     def _place(self, error: BaseException, word: str) -> Place:
         """The innermost line of a template in the traceback, be it of the model or of a macro."""
-        sources = {self.model.sql: self.text}
+        sources = {self.file: self.text}
         sources |= {file.file: file.source for file in self.macros.files}
         frames = traceback.extract_tb(error.__traceback__)
         for frame in reversed(frames):
             if frame.filename in sources and frame.lineno:
                 return place_of_tag(sources[frame.filename], frame.filename, frame.lineno, word)
-        return Place(self.model.sql, 1, 1)
+        return Place(self.file, 1, 1)
 
 
 def _without_marks(value: object, name: str) -> object:

@@ -24,7 +24,7 @@ from runner.lock import target_lock
 from runner.node import Shared, failed_node, run_node
 from runner.plan import ModelPlan, Pins
 from runner.record import Journal, NodeResult
-from runner.spec import Model, Project, Severity
+from runner.spec import Model, Project
 
 if TYPE_CHECKING:
     from runner.engine.spark.engine import SparkEngine
@@ -43,7 +43,9 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Event:
-    """Progress: ``kind`` is start, ok, nothing, gated, failed, skipped, busy or info."""
+    """Progress: ``kind`` is start, ok, nothing, stale, gated, failed, skipped, busy or info; of a check pass,
+    warn, fail or skipped.
+    """
 
     kind: str
     index: int
@@ -90,7 +92,7 @@ def run(
         pins=Pins(lake.catalog, {}),
         engine=_Session(start_engine or (lambda: start_spark(project, lake, artifacts))),
         run_id=run_id,
-        received_at=f"{now:%Y-%m-%d %H:%M:%S}.{now.microsecond // 1000:03d}",
+        now=now,
         code_version=__version__,
         full_refresh=options.full_refresh,
         allow_deletes=options.allow_deletes,
@@ -122,7 +124,12 @@ def run(
             skipped.update({m.id: model.id for m in blocked if m.id != model.id and m.id not in skipped})
             continue
         journal.add(result)
-        report("nothing" if result.status == "nothing" else "ok", describe(result), result.seconds)
+        kind = "nothing" if result.status == "nothing" else "ok"
+        if result.faults:
+            # What it published stands, and what reads it goes on: only the exit code tells.
+            codes.append(GateClosed.exit_code)
+            kind = "stale"
+        report(kind, describe(result), result.seconds, tuple(result.faults))
     return worst([*codes, 0])
 
 
@@ -153,17 +160,16 @@ def _announce(report: _Reporter) -> Callable[[ModelPlan], None]:
 
 def describe(result: NodeResult) -> str:
     """The bracket of an OK line: ``+6,931 ~0 -0 | 17 quarantined | 9 checks``."""
+    warned = [f"{c.name}: {c.detail or f'{c.failed:,} rows warn'}" for c in result.checks if c.warns]
     if result.status == "nothing":
-        return result.reason or "nothing new"
+        return " | ".join([result.reason or "nothing new", *warned])
     counts = result.counts
     parts = ["+{rows_inserted:,} ~{rows_updated:,} -{rows_deleted:,}".format(**counts)]
     for key in ("dropped", "quarantined", "late"):
         if number := counts.get(f"rows_{key}"):
             parts.append(f"{number:,} {key}")
     parts.append(f"{len(result.checks)} checks")
-    warned = [c for c in result.checks if c.status == "warn" and c.severity is Severity.WARN]
-    parts += [f"{c.name}: {c.failed:,} rows warn" for c in warned]
-    return " | ".join(parts)
+    return " | ".join([*parts, *warned])
 
 
 def _kind(error: RunnerError) -> str:

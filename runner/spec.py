@@ -7,10 +7,11 @@ They are made by ``load`` and by tests; nothing here reads a file or knows Spark
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import cast
 
 from runner.errors import Place
 from runner.refs import TableRef
@@ -53,6 +54,10 @@ class CheckKind(StrEnum):
     REGEX = "regex"
     EXPRESSION = "expression"
     ROW_COUNT = "row_count"
+    RELATIONSHIPS = "relationships"
+    FRESHNESS = "freshness"
+    SQL = "sql"
+    ONE_PARTITION = "one_partition"  # implied by ``partitions_fixed``; nobody writes it
 
 
 #: Checks that look at one row at a time: they run in the pass that stages the rows.
@@ -90,7 +95,10 @@ class Check:
 
     ``args`` by kind: accepted_values ``{"values": [...]}``; range and row_count ``{"min", "max"}``
     (either may be absent); regex ``{"pattern"}``; expression ``{"sql"}``; unique ``{"columns": [...]}``
-    (the target's key when empty); not_null ``{}``. ``name`` is unique in its model.
+    (the target's key when empty); relationships ``{"columns": [...], "to": TableRef, "field": [...]}``;
+    freshness ``{"column", "warn_after", "error_after"}`` (timedelta; each may be absent); sql ``{"path"}``;
+    not_null ``{}``. ``where``: only rows that satisfy this predicate are looked at. ``name`` is unique in
+    its model. ``places``: where arguments and options stand.
     """
 
     kind: CheckKind
@@ -101,6 +109,22 @@ class Check:
     severity: Severity = Severity.ERROR
     fail_above: Threshold = Threshold(count=0)
     description: str = ""
+    where: str = ""
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+    def place_of(self, argument: str) -> Place:
+        """Where an argument or option stands; the check itself where that is not known."""
+        return self.places.get(argument, self.place)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a unique or relationships check names; empty for a target's key."""
+        return tuple(cast("Sequence[str]", self.args.get("columns", ())))
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether the rows that satisfy ``where`` must be counted: for a share of them."""
+        return bool(self.where) and self.fail_above.percent is not None
 
 
 @dataclass(frozen=True)
@@ -251,7 +275,22 @@ class Model:
 
     @property
     def table_checks(self) -> tuple[Check, ...]:
-        return tuple(c for c in self.all_checks if c.kind not in ROW_CHECKS)
+        """Checks that need the table: they run on the audit branch, before publication."""
+        return tuple(
+            c for c in self.all_checks if c.kind not in ROW_CHECKS and c.kind is not CheckKind.FRESHNESS
+        )
+
+    @property
+    def freshness_checks(self) -> tuple[Check, ...]:
+        """Checks of age: they are told by metadata, after publication and where nothing is new."""
+        return tuple(c for c in self.all_checks if c.kind is CheckKind.FRESHNESS)
+
+    @property
+    def references(self) -> tuple[tuple[Check, TableRef], ...]:
+        """The tables that ``relationships`` checks look into."""
+        return tuple(
+            (c, cast(TableRef, c.args["to"])) for c in self.all_checks if c.kind is CheckKind.RELATIONSHIPS
+        )
 
     @property
     def incremental(self) -> Source | None:

@@ -253,7 +253,7 @@ def test_after_a_rebuild_and_for_other_columns_the_whole_table_is_looked_at(tmp_
 
 def test_rows_that_share_a_unique_column_are_named(tmp_path: Path) -> None:
     on_branch, lake = written(tmp_path, with_checks(UNIQUE))
-    found = [{"id": "a", "copies": 2, "rows": 5}, {"id": "b", "copies": 3, "rows": 5}]
+    found = [{"id": "a", "_copies": 2, "_rows": 5}, {"id": "b", "_copies": 3, "_rows": 5}]
     with pytest.raises(GateClosed) as error:
         check_table(on_branch, FakeEngine({"rows": found}), lake.catalog)
     (fault,) = error.value.faults
@@ -265,5 +265,5 @@ def test_rows_that_share_a_unique_column_are_named(tmp_path: Path) -> None:
 def test_all_failing_checks_of_the_table_are_told_at_once(tmp_path: Path) -> None:
     on_branch, lake = written(tmp_path, with_checks(UNIQUE, rows_between(1)), rows=0)
     with pytest.raises(GateClosed) as error:
-        check_table(on_branch, FakeEngine({"rows": [{"id": "a", "copies": 2, "rows": 2}]}), lake.catalog)
+        check_table(on_branch, FakeEngine({"rows": [{"id": "a", "_copies": 2, "_rows": 2}]}), lake.catalog)
     assert len(error.value.faults) == 2

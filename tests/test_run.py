@@ -658,6 +658,8 @@ def test_the_journal_has_the_shape_of_dbts_run_results(built: World) -> None:
                 "rows": 3,
                 "severity": "error",
                 "declared_at": place,
+                "message": None,
+                "examples": [],
             }
             for name, place in (
                 ("positive", result["checks"][0]["declared_at"]),

@@ -15,14 +15,17 @@ from runner.errors import Fault, GateClosed, Place
 from runner.execute import Staged
 from runner.execute.masks import violation
 from runner.refs import quote
-from runner.spec import Check, Severity
+from runner.spec import Check, Model, Severity
 
 EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """How one check went: ``status`` is pass, warn, error or quarantined."""
+    """How one check went: ``status`` is pass, warn, error, quarantined or skipped.
+
+    ``failed`` of ``total`` rows; ``detail``: what is told in place of them; ``examples``: failing rows.
+    """
 
     name: str
     status: str
@@ -30,6 +33,12 @@ class CheckResult:
     total: int
     severity: Severity
     place: Place
+    detail: str = ""
+    examples: tuple[str, ...] = ()
+
+    @property
+    def warns(self) -> bool:
+        return self.status == "warn"
 
 
 def judge(staged: Staged, engine: Engine) -> tuple[CheckResult, ...]:
@@ -37,43 +46,54 @@ def judge(staged: Staged, engine: Engine) -> tuple[CheckResult, ...]:
     results = []
     faults: list[Fault] = []
     for bit, check in enumerate(staged.checks):
-        failed, total = staged.count(f"check_{bit}"), staged.looked_at
+        failed = staged.count(f"check_{bit}")
+        total = staged.count(f"rows_{bit}") if check.counts_rows else staged.looked_at
         over = not check.fail_above.allows(failed, total)
         results.append(result(check, failed, total, over))
         if over and check.severity is Severity.ERROR:
-            rows = _examples(
-                staged, engine, f"(_mask & {1 << bit}L) <> 0 AND NOT _aside", _shown(staged, check)
-            )
-            faults.append(_row_fault(staged, check, failed, total, rows))
+            columns = shown(check, staged.staging.key, staged.staging.columns)
+            rows = examples(engine, staged.view, f"(_mask & {1 << bit}L) <> 0 AND NOT _aside", columns)
+            faults.append(row_fault(check, staged.plan.model, failed, total, rows, fix=_FIX))
     faults += _key_faults(staged, engine)
     if faults:
         raise GateClosed(tuple(faults))
     return tuple(results)
 
 
-def result(check: Check, failed: int, total: int, over: bool) -> CheckResult:
+def result(
+    check: Check,
+    failed: int,
+    total: int,
+    over: bool,
+    detail: str = "",
+    examples: tuple[str, ...] = (),
+) -> CheckResult:
     """One check's result from its counts."""
     if check.severity is Severity.QUARANTINE:
         status = "quarantined" if failed else "pass"
     else:
         status = check.severity.value if over else "pass"
-    return CheckResult(check.name, status, failed, total, check.severity, check.place)
+    return CheckResult(check.name, status, failed, total, check.severity, check.place, detail, examples)
 
 
-def _shown(staged: Staged, check: Check) -> tuple[str, ...]:
-    """The key, and the columns that the check looks at."""
-    known = staged.staging.columns
-    if check.column:
-        looked_at = [check.column]
-    else:
-        sql = str(check.args.get("sql", ""))
-        looked_at = [c for c in known if c in sql]
-    return tuple(dict.fromkeys((*staged.staging.key, *looked_at)))
+def shown(check: Check, key: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The columns of an example: the key, and those that the check looks at."""
+    sql = f"{check.args.get('sql', '')} {check.where}"
+    looked_at = [check.column] if check.column else []
+    looked_at += [c for c in known if c in sql]
+    return tuple(dict.fromkeys((*key, *looked_at)))
 
 
-def _examples(staged: Staged, engine: Engine, where: str, columns: Sequence[str]) -> list[str]:
-    shown = ", ".join(map(quote, columns))
-    sql = f"SELECT {shown} FROM {staged.view} WHERE {where} ORDER BY {shown} LIMIT {EXAMPLES}"
+_FIX = (
+    "mend the rows at their source or the query, then run again;"
+    " `severity: quarantine` sets such rows aside, `warn` lets them through"
+)
+
+
+def examples(engine: Engine, view: str, where: str, columns: Sequence[str]) -> list[str]:
+    """A few rows that satisfy ``where``, each as JSON."""
+    names = ", ".join(map(quote, columns))
+    sql = f"SELECT {names} FROM {view} WHERE {where} ORDER BY {names} LIMIT {EXAMPLES}"
     return [example(row) for row in engine.rows(sql)]
 
 
@@ -83,16 +103,15 @@ def example(row: dict[str, object]) -> str:
     return json.dumps(cut, ensure_ascii=True, default=str)
 
 
-def _row_fault(staged: Staged, check: Check, failed: int, total: int, examples: list[str]) -> Fault:
+def row_fault(check: Check, model: Model, failed: int, total: int, rows: Sequence[str], *, fix: str) -> Fault:
+    """A row check that failed, with examples of rows."""
     allowed = f" (allowed: {check.fail_above})" if str(check.fail_above) != "0" else ""
     return Fault(
         "check-failed",
         check.place,
-        f"check '{check.name}' of {staged.plan.model.target.table}:"
-        f" {failed:,} of {total:,} rows fail{allowed}",
-        f"a row fails where {violation(check)}; for example " + "; ".join(examples),
-        "mend the rows at their source or the query, then run again;"
-        " `severity: quarantine` sets such rows aside, `warn` lets them through",
+        f"check '{check.name}' of {model.target.table}: {failed:,} of {total:,} rows fail{allowed}",
+        f"a row fails where {violation(check)}; for example " + "; ".join(rows),
+        fix,
     )
 
 
@@ -101,7 +120,7 @@ def _key_faults(staged: Staged, engine: Engine) -> list[Fault]:
     key = ", ".join(target.key)
     faults = []
     if copies := staged.count("duplicates"):
-        rows = _examples(staged, engine, "_copies > 1 AND NOT _aside", staged.staging.key)
+        rows = examples(engine, staged.view, "_copies > 1 AND NOT _aside", staged.staging.key)
         faults.append(
             Fault(
                 "duplicate-key",
@@ -112,7 +131,8 @@ def _key_faults(staged: Staged, engine: Engine) -> list[Fault]:
             )
         )
     if split := staged.count("split"):
-        rows = _examples(staged, engine, "_split AND NOT _aside", (*staged.staging.key, *target.partitions))
+        columns = (*staged.staging.key, *target.partitions)
+        rows = examples(engine, staged.view, "_split AND NOT _aside", columns)
         faults.append(
             Fault(
                 "key-in-two-partitions",
@@ -131,5 +151,5 @@ def describe(results: Sequence[CheckResult]) -> list[str]:
     return [
         f"check '{r.name}' warns: {r.failed:,} of {r.total:,} rows fail ({r.place})"
         for r in results
-        if r.status == "warn" and r.severity is Severity.WARN
+        if r.warns
     ]

@@ -18,6 +18,7 @@ import click
 from runner import __version__
 from runner.argv import Verbs, usage_error
 from runner.cli import inspect, operate
+from runner.cli.check import check
 from runner.cli.run import run
 from runner.console import Console
 from runner.errors import Interrupted, RunnerError
@@ -37,6 +38,7 @@ def cli(ctx: click.Context) -> None:
 
 for verb in (
     run,
+    check,
     inspect.compile,
     inspect.lint,
     inspect.ls,

@@ -24,7 +24,10 @@ def effective_checks(model: Model, null_safe: Collection[str] = ()) -> tuple[Che
     covered = {
         c.column
         for c in declared
-        if c.kind is CheckKind.NOT_NULL and c.severity is Severity.ERROR and not c.fail_above.allows(1, 1)
+        if c.kind is CheckKind.NOT_NULL
+        and c.severity is Severity.ERROR
+        and not c.where
+        and not c.fail_above.allows(1, 1)
     }
     implied = tuple(
         Check(CheckKind.NOT_NULL, f"key_{column}_not_null", model.target.place, column)
@@ -44,7 +47,14 @@ def effective_checks(model: Model, null_safe: Collection[str] = ()) -> tuple[Che
 
 
 def violation(check: Check) -> str:
-    """The predicate that is true for a row that fails; NULL passes everything but ``not_null``."""
+    """The predicate that is true for a row that fails; NULL passes everything but ``not_null``.
+
+    Rows that do not satisfy the check's ``where``, or of which that is not known, never fail.
+    """
+    return f"({check.where}) AND ({_violation(check)})" if check.where else _violation(check)
+
+
+def _violation(check: Check) -> str:
     column = quote(check.column) if check.column else ""
     match check.kind:
         case CheckKind.NOT_NULL:

@@ -169,6 +169,8 @@ class Staging:
             # A row that is set aside closes no gate and warns nobody else.
             among_kept = "" if check.severity is Severity.QUARANTINE else " AND NOT _aside"
             found[f"check_{bit}"] = f"count_if((_mask & {1 << bit}L) <> 0{among_kept})"
+            if check.counts_rows:
+                found[f"rows_{bit}"] = f"count_if(NOT _gone AND ({check.where}))"
         if self.model.target.partitions:
             parts = texts(self.model.target.partitions)
             found["parts"] = f"collect_set(CASE WHEN NOT _gone AND NOT _aside THEN {parts} END)"
@@ -180,6 +182,8 @@ class Staging:
             behind = f"CASE WHEN NOT _gone AND NOT _aside THEN {quote(late.column)} END"
             found["late_min"] = f"CAST(min({behind}) AS STRING)"
             found["late_max"] = f"CAST(max({behind}) AS STRING)"
+        for i, check in enumerate(timed(self.model)):
+            found[f"newest_{i}"] = newest_sql(check, "NOT _gone AND NOT _aside")
         return found
 
     def failed_checks(self) -> str:
@@ -189,6 +193,18 @@ class Staging:
             for bit, check in enumerate(self.checks)
         )
         return f"array_compact(array({parts}))"
+
+
+def timed(model: Model) -> tuple[Check, ...]:
+    """The freshness checks that look at a column."""
+    return tuple(check for check in model.freshness_checks if "column" in check.args)
+
+
+def newest_sql(check: Check, among: str = "true") -> str:
+    """The highest value of a freshness check's column over the rows that it looks at, as text."""
+    looked_at = f"{among} AND ({check.where})" if check.where else among
+    column = quote(str(check.args["column"]))
+    return f"CAST(max(CASE WHEN {looked_at} THEN {column} END) AS STRING)"
 
 
 def old_keys_sql(model: Model, sources: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from runner import files
+from runner import files, ledger
 from runner.crash import crash_point
 from runner.engine import Engine
 from runner.errors import Fault, RunFailed
@@ -14,10 +14,10 @@ from runner.execute import Run, Staged
 from runner.execute.bind import ROWS, bind
 from runner.execute.fit import fit
 from runner.execute.masks import effective_checks
-from runner.execute.sql import Staging, late_sql
+from runner.execute.sql import Staging, late_sql, newest_sql, timed
 from runner.files import Consumed, InputFile
-from runner.plan import FilesRead, ModelPlan
-from runner.spec import Read
+from runner.plan import FilesRead, Mode, ModelPlan
+from runner.spec import Check, Read
 
 _READ, _OUT, _STAGED = "__read", "__out", "__staged"
 
@@ -55,7 +55,9 @@ def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Stage
     engine.read_staged(_STAGED, folder)
     for read in plan.files:
         _refuse_changed(read, consumed.get(read.source.name, ()))
-    late, maxima = _late(plan, counts, engine)
+    seen = _remembered(plan)
+    late, highest = _late(plan, counts, engine, seen)
+    maxima = {**seen, **highest, **_newest(plan, counts, engine, {**seen, **highest})}
     staged = Staged(
         plan,
         _STAGED,
@@ -74,12 +76,47 @@ def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Stage
     return staged
 
 
-def _late(plan: ModelPlan, counts: Mapping[str, Any], engine: Engine) -> tuple[int, dict[str, str]]:
-    """How many rows are late, and the highest times seen so far, for the commit to remember."""
-    maxima = dict(plan.previous.maxima) if plan.previous else {}
+def _remembered(plan: ModelPlan) -> dict[str, str]:
+    """The highest times of earlier runs that something still asks for; a rebuild reads every row again."""
+    if plan.previous is None or plan.mode is Mode.REBUILD:
+        return {}
+    asked = {ledger.maximum_name(check) for check in timed(plan.model)}
+    asked |= {plan.model.late.column} if plan.model.late else set()
+    # A maximum that nobody kept up would pass for the newest when somebody asks for it again.
+    return {name: value for name, value in plan.previous.maxima.items() if name in asked}
+
+
+def _newest(
+    plan: ModelPlan, counts: Mapping[str, Any], engine: Engine, seen: Mapping[str, str]
+) -> dict[str, str]:
+    """The newest values of the columns that freshness checks look at, earlier runs included."""
+    found = {}
+    for i, check in enumerate(timed(plan.model)):
+        name = ledger.maximum_name(check)
+        before = seen.get(name)
+        if before is None and plan.base and plan.mode is not Mode.REBUILD:
+            # The check is newer than the table: its rows are asked once.
+            before = _newest_in_table(plan, check, engine)
+        # Empty where no row has a value: that was looked for, too.
+        found[name] = ledger.newest(before, counts.get(f"newest_{i}")) or ""
+    return found
+
+
+def _newest_in_table(plan: ModelPlan, check: Check, engine: Engine) -> str | None:
+    if plan.target is None or check.args["column"] not in plan.target.columns:
+        return None
+    table = plan.model.target.table.sql(engine.catalog)
+    rows = engine.rows(f"SELECT {newest_sql(check)} AS newest FROM {table}")
+    return rows[0]["newest"] if rows else None
+
+
+def _late(
+    plan: ModelPlan, counts: Mapping[str, Any], engine: Engine, maxima: Mapping[str, str]
+) -> tuple[int, dict[str, str]]:
+    """How many rows are late, and the highest time seen so far; ``maxima``: those of earlier runs."""
     late, lowest, highest = plan.model.late, counts.get("late_min"), counts.get("late_max")
     if late is None or lowest is None or highest is None:
-        return 0, maxima
+        return 0, {}
     seen = maxima.get(late.column)
     seconds = int(late.after.total_seconds())
     top = f"greatest(TIMESTAMP'{highest}', TIMESTAMP'{seen}')" if seen else f"TIMESTAMP'{highest}'"
@@ -87,12 +124,13 @@ def _late(plan: ModelPlan, counts: Mapping[str, Any], engine: Engine) -> tuple[i
         f"SELECT CAST({top} AS STRING) AS top,"
         f" TIMESTAMP'{lowest}' < {top} - make_dt_interval(0, 0, 0, {seconds}) AS possible"
     )[0]
-    maxima[late.column] = found["top"]
+    highest_seen = {late.column: str(found["top"])}
     order = plan.model.dedupe.order if plan.model.dedupe else ()
     # Where even the lowest value is near the highest, no row is read for it.
     if not found["possible"] or not order:
-        return 0, maxima
-    return int(engine.rows(late_sql(_STAGED, late.column, order, seconds, seen))[0]["late"]), maxima
+        return 0, highest_seen
+    number = engine.rows(late_sql(_STAGED, late.column, order, seconds, seen))[0]["late"]
+    return int(number), highest_seen
 
 
 def _refuse_changed(read: FilesRead, consumed: tuple[Consumed, ...]) -> None:

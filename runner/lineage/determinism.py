@@ -58,7 +58,7 @@ def determinism_faults(
 ) -> Iterator[Fault]:
     """``keys``: sets of columns that identify rows: the target's key, those of the sources."""
     keys = tuple(keys)
-    yield from _calls(query, scope_of)
+    yield from call_faults(query, scope_of)
     for select in selects(query.tree):
         scope = scope_of(select)
         unique = [*keys, *(key for source in scope.sources.values() for key in source.unique)]
@@ -84,7 +84,8 @@ def determinism_faults(
             )
 
 
-def _calls(query: Query, scope_of: Callable[[exp.Expr], Scope]) -> Iterator[Fault]:
+def call_faults(query: Query, scope_of: Callable[[exp.Expr], Scope]) -> Iterator[Fault]:
+    """Functions that are no function of the rows: clocks, random numbers, what the session says."""
     tokens = query.tokens
     for i, token in enumerate(tokens[:-1]):
         name = token.text.lower()

@@ -9,9 +9,10 @@ from sqlglot import exp
 from runner.errors import Fault, ProjectError, did_you_mean
 from runner.lineage.columns import source_columns
 from runner.lineage.determinism import determinism_faults
+from runner.lineage.expectations import expectation_faults
 from runner.lineage.groupwise import groupwise_faults
 from runner.lineage.query import Query, locator, parse_query
-from runner.lineage.reach import FOREIGN, foreign_relation, outside_faults
+from runner.lineage.reach import FOREIGN, foreign_relation, outside_faults, shadow_faults
 from runner.lineage.relation import OPEN, Relation, relation
 from runner.lineage.resolve import Resolver
 from runner.lineage.rowwise import rowwise_faults
@@ -79,13 +80,15 @@ def check_sql(
         faults += _returned_faults(model, query, returned)
     if not any(fault.code in FOREIGN for fault in faults):
         faults += _unused_faults(model, query)
-    faults += _shadow_faults(query)
+    faults += shadow_faults(query)
     faults += rowwise_faults(model, query)
     faults += groupwise_faults(model, query)
     if not model.history:
         keys = [frozenset(c.lower() for c in model.target.key)]
         faults += determinism_faults(query, resolver.scope, keys)
     faults += snippet_faults(model, returned if not resolver.faults else OPEN, sources)
+    for places in rendered.expectations.values():
+        faults += expectation_faults(model, places, sources, project)
     return faults
 
 
@@ -131,19 +134,6 @@ def _returned_faults(model: Model, query: Query, returned: Relation) -> Iterator
             "MERGE could not tell them apart",
             "give one of them another name, or leave it out: * EXCEPT (…)",
         )
-
-
-def _shadow_faults(query: Query) -> Iterator[Fault]:
-    """A CTE named like a view of the engine would be read in its place."""
-    for cte in query.tree.find_all(exp.CTE):
-        if cte.alias.startswith("__"):
-            yield Fault(
-                "reserved-name",
-                query.place(cte.args["alias"]),
-                f"the CTE '{cte.alias}' begins with two underscores",
-                "such names are the engine's own: they stand for sources",
-                "rename the CTE",
-            )
 
 
 def _unused_faults(model: Model, query: Query) -> Iterator[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,7 +127,7 @@ def _parsed(text: str, locate: Callable[[int], Place]) -> exp.Expr | Fault:
         word = str(first.get("highlight") or "")
         # The column that sqlglot tells is that of the word's end.
         offset = _offset(text, line, col - len(word))
-        said = str(first.get("description") or error).rstrip(".")
+        said = re.sub(r" for <class '[^']*'>", "", str(first.get("description") or error)).rstrip(".")
         near = f" at '{' '.join(word.split())[:40]}'" if word.strip() else ""
         return Fault(
             "sql-syntax",

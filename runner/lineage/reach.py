@@ -43,6 +43,19 @@ def outside_faults(query: Query) -> Iterator[Fault]:
         )
 
 
+def shadow_faults(query: Query) -> Iterator[Fault]:
+    """A CTE named like a view of the engine would be read in its place."""
+    for cte in query.tree.find_all(exp.CTE):
+        if cte.alias.startswith("__"):
+            yield Fault(
+                "reserved-name",
+                query.place(cte.args["alias"]),
+                f"the CTE '{cte.alias}' begins with two underscores",
+                "such names are the engine's own: they stand for sources",
+                "rename the CTE",
+            )
+
+
 def foreign_relation(model: Model, project: Project | None, query: Query) -> Callable[[exp.Table], Fault]:
     """Makes the fault of a relation that is neither a source nor a CTE of the query."""
     sources = [source.name for source in model.sources]

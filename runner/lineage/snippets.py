@@ -11,8 +11,8 @@ from runner.lineage.determinism import determinism_faults
 from runner.lineage.functions import function_name, is_aggregate
 from runner.lineage.query import Query, parse_expression
 from runner.lineage.reach import outside_faults
-from runner.lineage.relation import OPEN, Relation, Scope
-from runner.spec import CheckKind, Model, Project, Read, TableInput
+from runner.lineage.relation import OPEN, Relation, Scope, relation
+from runner.spec import ROW_CHECKS, CheckKind, Model, Project, Read, TableInput
 
 
 def snippet_faults(model: Model, returned: Relation, sources: Mapping[str, Relation]) -> Iterator[Fault]:
@@ -25,12 +25,18 @@ def snippet_faults(model: Model, returned: Relation, sources: Mapping[str, Relat
                 yield from _expression(sql, place, f"`by` of '{source.name}', {column},", of, exact=True)
     if model.drop:
         yield from _expression(model.drop.when, model.drop.place, "`drop`", returned, exact=not model.history)
-    for check in model.row_checks:
+    columns = relation((c.name, c.type) for c in model.target.columns)
+    for check in model.all_checks:
+        of_row = check.kind in ROW_CHECKS
+        exact = of_row and not model.history
         if check.kind is CheckKind.EXPRESSION:
-            where = f"the check '{check.name}'"
-            yield from _expression(
-                str(check.args["sql"]), check.place, where, returned, exact=not model.history
-            )
+            what = f"the check '{check.name}'"
+            yield from _expression(str(check.args["sql"]), check.place, what, returned, exact=exact)
+        if check.where:
+            # A check of the table sees no helper columns.
+            place, looked_at = check.place_of("where"), returned if of_row else columns
+            what = f"`where` of the check '{check.name}'"
+            yield from _expression(check.where, place, what, looked_at, exact=exact)
     for column in model.dedupe.order if model.dedupe else ():
         yield from _named(column, model.dedupe.place if model.dedupe else model.place, "`dedupe`", returned)
     if model.late:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import cast
 
 from runner.load.checks import CheckRecord
@@ -147,12 +148,20 @@ def _checks(records: object, column: str | None) -> Iterator[Check]:
             severity=Severity(values.text("severity", "error")),
             fail_above=cast(Threshold, values.get("fail_above", Threshold(count=0))),
             description=values.text("description"),
+            where=values.text("where"),
+            places={name: at.place for name, at in values.values.items()},
         )
 
 
 def default_name(kind: CheckKind, column: str | None, values: Record) -> str:
-    """``not_null_event_type``, ``unique_domain_region``, ``row_count``."""
-    columns = [column] if column else list(values.texts("columns"))
+    """``not_null_event_type``, ``unique_domain_region``, ``row_count``; a SQL check is named by its file."""
+    match kind:
+        case CheckKind.SQL:
+            return Path(values.text("path")).stem or kind.value
+        case CheckKind.FRESHNESS:
+            columns = [values.text("column")] if "column" in values else []
+        case _:
+            columns = [column] if column else list(values.texts("columns"))
     return "_".join([kind.value, *columns])
 
 
@@ -168,7 +177,18 @@ def _args(kind: CheckKind, column: str | None, values: Record) -> dict[str, obje
             return {"sql": values.text("sql")}
         case CheckKind.UNIQUE:
             return {"columns": list(values.texts("columns")) or ([column] if column else [])}
-        case CheckKind.NOT_NULL:
+        case CheckKind.RELATIONSHIPS:
+            return {
+                "columns": list(values.texts("columns")) or ([column] if column else []),
+                "to": values.get("to"),
+                "field": list(values.texts("field")),
+            }
+        case CheckKind.FRESHNESS:
+            names = ("column", "warn_after", "error_after")
+            return {name: values.get(name) for name in names if name in values}
+        case CheckKind.SQL:
+            return {"path": values.text("path")}
+        case CheckKind.NOT_NULL | CheckKind.ONE_PARTITION:
             return {}
 
 

@@ -147,15 +147,15 @@ def _complete(
     entries = tuple((Scalar(name, False, at), node) for name, (at, node) in inside.items())
     known = {**form.args, **CHECK_OPTIONS}
     values = reader.keyed(Entries(entries, place), known, f"{kind} check")
-    if form.args and not any(name in values.key_places for name in form.args) and kind != "unique":
-        if not _needed(form.args):
-            reader.fault(
-                "missing-key",
-                place,
-                f"this {kind} check limits nothing",
-                "it could not fail",
-                f"write {' or '.join(form.args)}",
-            )
+    limits = [name for name in form.args if name not in ("column", "columns")]
+    if limits and not _needed(form.args) and not any(name in values.key_places for name in limits):
+        reader.fault(
+            "missing-key",
+            place,
+            f"this {kind} check limits nothing",
+            "it could not fail",
+            f"write {' or '.join(limits)}",
+        )
         return None
     if any(key.required and name not in values for name, key in form.args.items()):
         return None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from typing import cast
 
 from runner.errors import Fault, Place, did_you_mean
+from runner.load.types import is_type
 from runner.refs import QUARANTINE_SUFFIX, TableRef
-from runner.spec import Model, Pipeline, Read, TableInput
+from runner.spec import Check, Model, Pipeline, Read, TableInput
 
 #: Namespaces that the runner writes itself.
 RESERVED = ("ops",)
@@ -25,6 +28,7 @@ def project_faults(pipelines: Sequence[Pipeline], unread: Sequence[TableRef]) ->
     yield from _tables(models)
     producers = {model.target.table: model for model in reversed(models)}
     yield from _source_tables(models, producers, unread)
+    yield from _references(models, producers, unread)
     yield from _cycle(models, producers)
 
 
@@ -114,9 +118,59 @@ def _source_tables(
                 yield fault, ()
 
 
+def _references(
+    models: Sequence[Model], producers: Mapping[TableRef, Model], unread: Sequence[TableRef]
+) -> Iterator[Found]:
+    """Tables and columns that ``relationships`` checks look into."""
+    read = {s.origin.table for m in models for s in m.sources if isinstance(s.origin, TableInput)}
+    known = {*producers, *unread, *read}
+    for model in models:
+        for check, to in model.references:
+            maker = producers.get(to)
+            if to not in known:
+                fault = Fault(
+                    "unknown-table",
+                    check.place_of("to"),
+                    f"the check '{check.name}' looks into {to}, which no model maintains or reads",
+                    "a table that nobody knows is a typing error",
+                    did_you_mean(str(to), map(str, known)),
+                )
+                yield fault, ()
+            elif maker:
+                yield from ((fault, ()) for fault in _fields(model, check, maker))
+
+
+def _fields(model: Model, check: Check, maker: Model) -> Iterator[Fault]:
+    declared = {c.name: c.type for c in maker.target.columns}
+    own = {c.name: c.type for c in model.target.columns}
+    for column, field in zip(check.columns, cast("list[str]", check.args["field"]), strict=False):
+        if field not in declared:
+            yield Fault(
+                "unknown-column",
+                check.place_of("field"),
+                f"{maker.target.table} has no column '{field}'",
+                f"the check '{check.name}' looks for values of '{column}' in it",
+                did_you_mean(field, declared),
+            )
+        elif own.get(column, declared[field]) != declared[field]:
+            kinds = own[column], declared[field]
+            if not all(is_type(kind, "int", "bigint") or kind == "unknown" for kind in kinds):
+                yield Fault(
+                    "wrong-column-type",
+                    check.place_of("field"),
+                    f"'{column}' is of type {kinds[0]}, and '{field}' of {maker.target.table} of {kinds[1]}",
+                    "the comparison would cast one of them, and fail or miss rows",
+                    "look into a column of the same type",
+                )
+
+
 def _cycle(models: Sequence[Model], producers: Mapping[TableRef, Model]) -> Iterator[Found]:
     graph = {
-        model.target.table: [s.origin.table for s in model.sources if isinstance(s.origin, TableInput)]
+        model.target.table: [
+            *(s.origin.table for s in model.sources if isinstance(s.origin, TableInput)),
+            # A relationship is looked up in what this run published; to itself, on the branch.
+            *(to for _, to in model.references if to != model.target.table),
+        ]
         for model in models
     }
     try:
@@ -136,13 +190,32 @@ def _cycle(models: Sequence[Model], producers: Mapping[TableRef, Model]) -> Iter
             )
             yield fault, (maker,)
             return
-        maker = producers[path[1]]
-        source = next(s for s in maker.sources if s.origin == TableInput(path[0]))
-        fault = Fault(
-            "cycle",
-            source.place,
-            "tables are made from one another: " + " → ".join(map(str, path)),
-            "none of them could be built first",
-            "break the circle at one of its sources",
-        )
+        # A circle that some check alone closes is told at the check.
+        by_check = [
+            (check, to)
+            for to, table in pairwise(path)
+            if not any(s.origin == TableInput(to) for s in producers[table].sources)
+            for check, looked in producers[table].references
+            if looked == to
+        ]
+        if by_check:
+            check, to = by_check[0]
+            fault = Fault(
+                "cycle",
+                check.place_of("to"),
+                f"the check '{check.name}' looks into {to}, which is made from the table that it checks: "
+                + " → ".join(map(str, path)),
+                "a table is built after those that its checks look into",
+                "turn it round, and check the table that is made later",
+            )
+        else:
+            maker = producers[path[1]]
+            source = next(s for s in maker.sources if s.origin == TableInput(path[0]))
+            fault = Fault(
+                "cycle",
+                source.place,
+                "tables are made from one another: " + " → ".join(map(str, path)),
+                "none of them could be built first",
+                "break the circle at one of its sources",
+            )
         yield fault, [producers[table] for table in path]

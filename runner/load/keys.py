@@ -110,6 +110,7 @@ CHECK_OPTIONS: Mapping[str, Key] = {
     "fail_above": Key(
         THRESHOLD, "Tolerate this many failing rows (`10`) or this share of them (`0.5%`).", default=0
     ),
+    "where": Key(TEXT, "A SQL predicate over one row: only rows that satisfy it are looked at."),
     "description": Key(TEXT, "What the check protects."),
 }
 
@@ -146,6 +147,37 @@ CHECK_FORMS: Mapping[str, CheckForm] = {
     "row_count": CheckForm(
         "The table has between `min` and `max` rows.",
         {"min": Key(COUNT, "The least count allowed."), "max": Key(COUNT, "The greatest count allowed.")},
+        of_column=False,
+        of_model=True,
+        one_row=False,
+    ),
+    "relationships": CheckForm(
+        "Every value that is not NULL is found in another table, which is built first.",
+        {
+            "columns": Key(Many(NAME, least=1), "The columns, where the check stands with the model."),
+            "to": Key(TABLE, "The table that the values are looked for in.", required=True),
+            "field": Key(
+                Many(NAME, least=1, or_one=True), "Its column, or as many as `columns`.", required=True
+            ),
+        },
+        of_model=True,
+        one_row=False,
+    ),
+    "freshness": CheckForm(
+        "The newest value of a column, or the newest commit of the inputs, is not older than this.",
+        {
+            "column": Key(NAME, "A date or timestamp column; without it, age is that of the inputs."),
+            "warn_after": Key(DURATION, "Say so from this age on: 1h."),
+            "error_after": Key(DURATION, "Exit 3 from this age on: 1d."),
+        },
+        of_column=False,
+        of_model=True,
+        one_row=False,
+    ),
+    "sql": CheckForm(
+        "A SELECT whose rows are failures; it reads `target` and `source('name')`.",
+        {"path": Key(TEXT, "The .sql file, relative to the project.", required=True)},
+        short="path",
         of_column=False,
         of_model=True,
         one_row=False,
@@ -295,7 +327,7 @@ MODEL = Object(
         "expectations": Key(
             Refused(
                 "the engine that runs expectation suites is not part of this version",
-                "write `checks:`: not_null, unique, accepted_values, range, regex, expression, row_count",
+                "write `checks:`; for a query of your own, `- sql: expectations/name.sql`",
             ),
             "Suites of Great Expectations or Deequ; not part of this version.",
         ),

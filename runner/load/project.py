@@ -15,7 +15,7 @@ from runner.load.paths import project_file
 from runner.load.reader import At, Reader, Record
 from runner.load.rules import model_faults
 from runner.refs import TableRef
-from runner.spec import Model, Pipeline, Profile, Project
+from runner.spec import CheckKind, Model, Pipeline, Profile, Project
 
 PROFILES_FILE = "profiles.yml"
 _HARMLESS = ("description", "owner", "tags", "on_change", "late", "checks", "expectations")
@@ -217,6 +217,12 @@ class _Loading:
         missing = project_file(self.root, model.sql, record.place_of("sql"), suffix=".sql")
         if missing:
             found.append(missing)
+        for check in model.table_checks:
+            if check.kind is CheckKind.SQL:
+                wrong = project_file(
+                    self.root, str(check.args["path"]), check.place_of("path"), suffix=".sql"
+                )
+                found += [wrong] if wrong else []
         if found:
             self.broken.add(model.id)
         self.faults += found

@@ -6,19 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import cast
 
 from runner.errors import Fault, Place, did_you_mean
+from runner.load.check_rules import check_faults
+from runner.load.columns import is_time, known_columns
 from runner.load.reader import At, Record
 from runner.load.types import is_type
-from runner.spec import (
-    Check,
-    CheckKind,
-    FilesInput,
-    KafkaInput,
-    Model,
-    Read,
-    Severity,
-    Source,
-    TableInput,
-)
+from runner.spec import FilesInput, KafkaInput, Model, Read, Source, TableInput
 
 #: How each kind of input can be read.
 READS: dict[type, tuple[Read, ...]] = {
@@ -28,7 +20,20 @@ READS: dict[type, tuple[Read, ...]] = {
 }
 #: Views that the engine makes beside those of the sources, without their two underscores.
 _ENGINE_VIEWS = frozenset(
-    ("groups", "held", "old_keys", "old_rows", "out", "read", "rows", "staged", "target", "touched")
+    (
+        "failures",
+        "groups",
+        "held",
+        "old_keys",
+        "old_rows",
+        "other",
+        "out",
+        "read",
+        "rows",
+        "staged",
+        "target",
+        "touched",
+    )
 )
 _WHAT = {TableInput: "a table", FilesInput: "files", KafkaInput: "a topic"}
 
@@ -36,8 +41,7 @@ _WHAT = {TableInput: "a table", FilesInput: "files", KafkaInput: "a topic"}
 def model_faults(model: Model, record: Record) -> Iterator[Fault]:
     """The faults of one model; ``record`` knows the places of what it was made from."""
     yield from _columns(model, record)
-    yield from _checks(model)
-    yield from _direct(model)
+    yield from check_faults(model)
     yield from _sources(model, record)
     yield from _modes(model, record)
 
@@ -46,7 +50,7 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
     target = cast(Record, record.get("target"))
     columns = model.target.column_names
     for part in ("key", "partitions"):
-        yield from _known(target.many(part), columns, f"`{part}` of the target")
+        yield from known_columns(target.many(part), columns, f"`{part}` of the target")
         yield from _twice(target.many(part), part)
     for at in (*target.many("key"), *target.many("partitions")):
         column = next((c for c in model.target.columns if c.name == at.value), None)
@@ -69,10 +73,10 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
             )
     if retention := model.target.retention:
         at_place = cast(Record, target.record("retention")).place_of("column")
-        yield from _known((At(retention.column, at_place),), columns, "`retention`")
+        yield from known_columns((At(retention.column, at_place),), columns, "`retention`")
         yield from _is_day(model, retention.column, at_place)
     if model.late:
-        yield from _is_time(model, model.late.column, model.late.place, "`late`")
+        yield from is_time(model, model.late.column, model.late.place, "`late`")
     if target.get("partitions_fixed") and not model.target.partitions:
         yield Fault(
             "useless-key",
@@ -103,31 +107,6 @@ def _is_day(model: Model, name: str, place: Place) -> Iterator[Fault]:
         )
 
 
-def _is_time(model: Model, name: str, place: Place, where: str) -> Iterator[Fault]:
-    column = next((c for c in model.target.columns if c.name == name), None)
-    if column and not is_type(column.type, "date", "timestamp", "timestamp_ntz", "unknown"):
-        yield Fault(
-            "wrong-column-type",
-            place,
-            f"{where} names '{name}', which is of type {column.type}",
-            "age is told by a date or a timestamp",
-            "name a column of type date or timestamp",
-        )
-
-
-def _known(items: Iterable[At], columns: Iterable[str], where: str) -> Iterator[Fault]:
-    columns = tuple(columns)
-    for at in items:
-        if at.value not in columns:
-            yield Fault(
-                "unknown-column",
-                at.place,
-                f"{where} names the column '{at.value}', which the target does not declare",
-                "every column of a table stands under `columns:`",
-                did_you_mean(str(at.value), columns),
-            )
-
-
 def _twice(items: Iterable[At], label: str) -> Iterator[Fault]:
     seen: set[object] = set()
     for at in items:
@@ -140,99 +119,6 @@ def _twice(items: Iterable[At], label: str) -> Iterator[Fault]:
                 "remove one of them",
             )
         seen.add(at.value)
-
-
-def _checks(model: Model) -> Iterator[Fault]:
-    seen: dict[str, Place] = {}
-    for check in model.all_checks:
-        if check.name in seen:
-            yield Fault(
-                "duplicate-check",
-                check.place,
-                f"two checks of {model.id} are named '{check.name}'",
-                f"the first stands in line {seen[check.name].line}; results tell them apart by name",
-                "give one of them a `name:`",
-            )
-        seen.setdefault(check.name, check.place)
-        yield from _check_values(model, check)
-        if check.severity is Severity.QUARANTINE and check.kind is CheckKind.NOT_NULL:
-            yield from _keyless(model, check)
-        for column in cast("list[str]", check.args.get("columns", [])):
-            yield from _known((At(column, check.place),), model.target.column_names, "this check")
-
-
-def _keyless(model: Model, check: Check) -> Iterator[Fault]:
-    if check.column in model.target.key:
-        yield Fault(
-            "quarantine-without-key",
-            check.place,
-            f"rows whose key column '{check.column}' is NULL cannot be set aside",
-            "a quarantine is kept by key, like its target: without one a replay would add the row again",
-            "give such rows a key in the query, for example md5(value), and quarantine them by another check",
-        )
-
-
-def _direct(model: Model) -> Iterator[Fault]:
-    if model.target.publish != "direct":
-        return
-    for check in model.table_checks:
-        if check.severity is Severity.ERROR:
-            yield Fault(
-                "direct-table-check",
-                check.place,
-                f"'{check.name}' closes the gate, and `publish: direct` writes before it is checked",
-                "a check of the whole table needs the table, and then readers see it already",
-                "use severity: warn, or publish: branch",
-            )
-
-
-def _check_values(model: Model, check: Check) -> Iterator[Fault]:
-    kind = model.target.column(check.column).type if check.column else ""
-    low, high = check.args.get("min"), check.args.get("max")
-    if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
-        yield Fault(
-            "empty-range",
-            check.place,
-            f"nothing is at least {low} and at most {high}",
-            "every row would fail",
-            "exchange min and max",
-        )
-    if kind == "unknown":
-        return
-    if check.kind is CheckKind.REGEX and kind != "string":
-        yield Fault(
-            "wrong-check",
-            check.place,
-            f"'{check.column}' is of type {kind}, and a regex looks at text",
-            "the value would be cast to text first, in a form that nobody chose",
-            "use range, accepted_values or expression",
-        )
-    if check.kind is CheckKind.ACCEPTED_VALUES:
-        values = cast("list[object]", check.args["values"])
-    elif check.kind is CheckKind.RANGE:
-        values = [value for value in (low, high) if value is not None]
-    else:
-        return
-    for value in values:
-        if kind == "string" and not isinstance(value, str):
-            fix = f"quote it: '{str(value).lower() if isinstance(value, bool) else value}'"
-        elif is_type(kind, "int", "bigint", "double", "float", "decimal") and (
-            isinstance(value, str | bool) or (is_type(kind, "int", "bigint") and isinstance(value, float))
-        ):
-            fix = "write a whole number" if is_type(kind, "int", "bigint") else "write a number"
-        else:
-            continue
-        yield Fault(
-            "wrong-value-type",
-            check.place,
-            f"the check '{check.name}' compares {kind} with {_shown(value)}",
-            "the comparison would cast one of them, and fail or hide rows",
-            fix,
-        )
-
-
-def _shown(value: object) -> str:
-    return f"the text '{value}'" if isinstance(value, str) else str(value).lower()
 
 
 def _sources(model: Model, record: Record) -> Iterator[Fault]:

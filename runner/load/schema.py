@@ -118,7 +118,7 @@ def _checks(*, of_column: bool) -> dict[str, Any]:
 
 
 def _limits(form: keys.CheckForm) -> bool:
-    return "min" in form.args
+    return any(name in form.args for name in ("min", "warn_after"))
 
 
 def _check(name: str, form: keys.CheckForm) -> dict[str, Any]:

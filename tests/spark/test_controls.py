@@ -86,7 +86,7 @@ WHEN NOT MATCHED THEN INSERT *
 def null_groups_are_rebuilt(spark: SparkSession, folder: Path) -> None:
     """A group may be NULL: events of wikis without a language are counted with those that were there."""
     root = folder / "project"
-    for name in ("pipelines", "sql"):
+    for name in ("pipelines", "sql", "expectations"):
         shutil.copytree(ROOT / name, root / name)
     shutil.copy(ROOT / "profiles.yml", root)
     (root / "pipelines" / "extra.yml").write_text(LANGUAGES_YML)

@@ -19,7 +19,7 @@ def project(tmp_path: Path) -> Path:
     """A copy of the shipped project, to be edited."""
     root = tmp_path / "project"
     root.mkdir()
-    for name in ("pipelines", "sql"):
+    for name in ("pipelines", "sql", "expectations"):
         shutil.copytree(ROOT / name, root / name)
     shutil.copy(ROOT / "profiles.yml", root)
     return root
