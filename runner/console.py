@@ -27,6 +27,7 @@ _COLOURS = {
     "gated": "31",
     "busy": "33",
     "skipped": "33",
+    "warn": "33",
     "nothing": "2",
     "info": "2",
 }

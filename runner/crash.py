@@ -18,6 +18,7 @@ CRASH_POINTS = (
     "after_quarantine_commit",
     "after_fast_forward",
     "while_recording",
+    "after_ops_commit",
 )
 
 

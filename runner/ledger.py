@@ -19,6 +19,7 @@ FINGERPRINT = PREFIX + "fingerprint"
 CODE_VERSION = PREFIX + "code-version"
 INPUTS = PREFIX + "inputs"
 MAXIMA = PREFIX + "maxima"
+RUNS = PREFIX + "runs"  # of the tables of run history: the runs whose rows a commit holds
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,13 @@ def parse(snapshot: Snapshot) -> Position:
         inputs={name: InputPosition(**value) for name, value in inputs.items()},
         maxima=json.loads(summary.get(MAXIMA, "{}")),
     )
+
+
+def runs(table: TableState | None) -> set[str]:
+    """Ids of the runs whose rows main's commits brought."""
+    if table is None or (head := table.head()) is None:
+        return set()
+    return {run for snapshot in table.ancestry(head.id) for run in snapshot.summary.get(RUNS, "").split()}
 
 
 def merge_counts(snapshot: Snapshot | None) -> tuple[int, int, int]:

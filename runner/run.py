@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,10 @@ from runner.lake import Lake
 from runner.lineage import compile_project
 from runner.lock import target_lock
 from runner.node import Shared, failed_node, run_node
+from runner.ops import History
 from runner.plan import ModelPlan, Pins
 from runner.record import Journal, NodeResult
+from runner.render import Rendered
 from runner.spec import Model, Project, Severity
 
 
@@ -39,7 +41,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Event:
-    """Progress: ``kind`` is start, ok, nothing, gated, failed, skipped, busy or info."""
+    """Progress: ``kind`` is start, ok, nothing, gated, failed, skipped, busy, info or warn."""
 
     kind: str
     index: int
@@ -77,20 +79,42 @@ def run(
     artifacts = options.artifacts or project.root / "target"
     now = dt.datetime.now(dt.UTC)
     run_id = f"{now:%Y%m%dT%H%M%S}_{secrets.token_hex(3)}"
-    journal = Journal(
-        artifacts / "run_results.json", run_id, f"{now:%Y-%m-%dT%H:%M:%SZ}", project.profile.name
-    )
+    session = _Session(start_engine or (lambda: start_spark(project, lake, artifacts)))
     shared = Shared(
         project=project,
         lake=lake,
         pins=Pins(lake.catalog, {}),
-        engine=_Session(start_engine or (lambda: start_spark(project, lake, artifacts))),
+        engine=session,
         run_id=run_id,
         received_at=f"{now:%Y-%m-%d %H:%M:%S}.{now.microsecond // 1000:03d}",
         code_version=__version__,
         full_refresh=options.full_refresh,
         allow_deletes=options.allow_deletes,
     )
+    with History(lake, run_id, _Reporter(on_event, len(models), len(models), "ops").warn) as history:
+        journal = Journal(
+            artifacts / "run_results.json",
+            run_id,
+            f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            project.profile.name,
+            selected=len(models),
+            keep=history.keep,
+        )
+        code = _run_models(project, models, options, rendered, shared, journal, on_event)
+        if session.engine is not None:
+            history.write(session.engine)
+    return code
+
+
+def _run_models(
+    project: Project,
+    models: Sequence[Model],
+    options: RunOptions,
+    rendered: Mapping[str, Rendered],
+    shared: Shared,
+    journal: Journal,
+    on_event: Callable[[Event], None],
+) -> int:
     codes: list[int] = []
     skipped: dict[str, str] = {}
     for index, model in enumerate(models, 1):
@@ -103,7 +127,12 @@ def run(
             continue
         started = time.monotonic()
         try:
-            with target_lock(lake.locks, model.target.table, timeout=options.lock_timeout, run_id=run_id):
+            with target_lock(
+                shared.lake.locks,
+                model.target.table,
+                timeout=options.lock_timeout,
+                run_id=shared.run_id,
+            ):
                 result = run_node(model, rendered[model.id], shared, _announce(report))
         except KeyboardInterrupt:
             journal.add(failed_node(model, Interrupted(), time.monotonic() - started, ()))
@@ -136,6 +165,9 @@ class _Reporter:
     ) -> None:
         self.on_event(Event(kind, self.index, self.total, self.name, detail, elapsed, faults))
 
+    def warn(self, detail: str) -> None:
+        self("warn", detail)
+
 
 def _announce(report: _Reporter) -> Callable[[ModelPlan], None]:
     def announce(plan: ModelPlan) -> None:
@@ -156,10 +188,14 @@ def describe(result: NodeResult) -> str:
     for key in ("dropped", "quarantined", "late"):
         if number := counts.get(f"rows_{key}"):
             parts.append(f"{number:,} {key}")
-    parts.append(f"{len(result.checks)} checks")
+    parts.append(_counted(len(result.checks), "check"))
     warned = [c for c in result.checks if c.status == "warn" and c.severity is Severity.WARN]
-    parts += [f"{c.name}: {c.failed:,} rows warn" for c in warned]
+    parts += [f"{c.name}: {c.failed:,} {'row warns' if c.failed == 1 else 'rows warn'}" for c in warned]
     return " | ".join(parts)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _kind(error: RunnerError) -> str:

@@ -30,6 +30,7 @@ class CheckResult:
     total: int
     severity: Severity
     place: Place
+    column: str | None = None
 
 
 def judge(staged: Staged, engine: Engine) -> tuple[CheckResult, ...]:
@@ -57,7 +58,7 @@ def result(check: Check, failed: int, total: int, over: bool) -> CheckResult:
         status = "quarantined" if failed else "pass"
     else:
         status = check.severity.value if over else "pass"
-    return CheckResult(check.name, status, failed, total, check.severity, check.place)
+    return CheckResult(check.name, status, failed, total, check.severity, check.place, check.column)
 
 
 def _shown(staged: Staged, check: Check) -> tuple[str, ...]:
