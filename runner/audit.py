@@ -7,7 +7,6 @@ lake is only read: no branch, no snapshot, no staged rows, no lock.
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from runner.lake import Lake
 from runner.lineage import compile_project
 from runner.record import Journal, NodeResult
 from runner.render import Rendered
-from runner.run import start_spark
+from runner.run import new_run_id, start_spark
 from runner.spec import FilesInput, Model, Project
 
 
@@ -66,9 +65,10 @@ def audit(
         )
     journal = Journal(
         folder / "check_results.json",
-        f"{now:%Y%m%dT%H%M%S}_{secrets.token_hex(3)}",
+        new_run_id(now),
         f"{now:%Y-%m-%dT%H:%M:%SZ}",
         project.profile.name,
+        selected=len(models),
     )
     subjects = {m.id: _published(m, rendered, states[m.id], project, lake, now) for m in models}
     total = sum(len(subject.checks()) for subject in subjects.values() if subject)

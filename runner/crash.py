@@ -18,6 +18,7 @@ RUN_POINTS = (
     "after_quarantine_commit",
     "after_fast_forward",
     "while_recording",
+    "after_ops_commit",
 )
 
 #: Those of rollback and maintenance.

@@ -33,6 +33,11 @@ class Lake:
     def locks(self) -> Path:
         return self.warehouse / "_locks"
 
+    @property
+    def journals(self) -> Path:
+        """Journals of runs that the tables of run history do not hold yet."""
+        return self.warehouse / "_journal"
+
     def scratch(self, table: TableRef) -> Path:
         """Staged rows of a target; whoever holds the target's lock may empty it."""
         return self.warehouse / "_scratch" / str(table)

@@ -26,6 +26,8 @@ CARRIED = PREFIX + "carried-from"
 RETENTION = PREFIX + "retention"
 #: The table was emptied by a rollback to before its first run: nothing older counts.
 RESET = PREFIX + "reset"
+#: Of the tables of run history: the runs whose rows a commit holds.
+RUNS = PREFIX + "runs"
 
 _POSITION = (RUN_ID, MODEL, FINGERPRINT, CODE_VERSION, INPUTS, MAXIMA)
 
@@ -149,6 +151,13 @@ def _by_time(text: str) -> tuple[int, str]:
     sign = -1 if text.startswith("-") else 1
     year, _, rest = text.lstrip("+-").partition("-")
     return sign * int(year), rest
+
+
+def runs(table: TableState | None) -> set[str]:
+    """Ids of the runs whose rows main's commits brought."""
+    if table is None or (head := table.head()) is None:
+        return set()
+    return {run for snapshot in table.ancestry(head.id) for run in snapshot.summary.get(RUNS, "").split()}
 
 
 def merge_counts(snapshot: Snapshot | None) -> tuple[int, int, int]:

@@ -1,5 +1,7 @@
 """Record: ``target/run_results.json``, written after every node, so that a kill leaves what was done.
 
+Each state of the journal also goes to ``keep``, which leads to the lake's tables of run history.
+
 The shape follows dbt's run results where it fits: ``metadata``, ``results`` with ``unique_id``,
 ``status``, ``execution_time`` (seconds) and ``adapter_response`` (counts).
 """
@@ -7,9 +9,10 @@ The shape follows dbt's run results where it fits: ``metadata``, ``results`` wit
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runner import __version__
 from runner.check.gate import CheckResult
@@ -36,20 +39,24 @@ class NodeResult:
 
 @dataclass
 class Journal:
-    """The run's results so far, on disk after every :meth:`add`."""
+    """The run's results so far, on disk after every :meth:`add`. ``selected``: how many there will be."""
 
     path: Path
     run_id: str
     started_at: str
     target: str
+    selected: int
+    keep: Callable[[Mapping[str, Any]], None] = lambda document: None
     results: list[NodeResult] = field(default_factory=list)
 
     def add(self, result: NodeResult) -> None:
         self.results.append(result)
         crash_point("while_recording", result.model)
-        write_atomically(self.path, json.dumps(self.document(), indent=2, ensure_ascii=False) + "\n")
+        document = self.document()
+        write_atomically(self.path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        self.keep(document)
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """The whole file, as plain values."""
         return {
             "metadata": {
@@ -57,6 +64,7 @@ class Journal:
                 "run_id": self.run_id,
                 "started_at": self.started_at,
                 "target": self.target,
+                "complete": len(self.results) >= self.selected,
             },
             "results": [_node(result) for result in self.results],
             "elapsed_time": round(sum(r.seconds for r in self.results), 3),
@@ -67,6 +75,7 @@ def check_values(check: CheckResult) -> dict[str, object]:
     """One check's result as plain values."""
     return {
         "name": check.name,
+        "column": check.column,
         "status": check.status,
         "failures": check.failed,
         "rows": check.total,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +22,10 @@ from runner.lake import Lake
 from runner.lineage import compile_project
 from runner.lock import target_lock
 from runner.node import Shared, failed_node, run_node
+from runner.ops import History
 from runner.plan import ModelPlan, Pins
 from runner.record import Journal, NodeResult
+from runner.render import Rendered
 from runner.spec import Model, Project
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Event:
-    """Progress: ``kind`` is start, ok, nothing, stale, gated, failed, skipped, busy or info; of a check pass,
-    warn, fail or skipped.
+    """Progress: ``kind`` is start, ok, nothing, stale, gated, failed, skipped, busy, info or warn; of a
+    check pass, warn, fail or skipped.
     """
 
     kind: str
@@ -83,20 +85,42 @@ def run(
     artifacts = options.artifacts or project.root / "target"
     now = dt.datetime.now(dt.UTC)
     run_id = new_run_id(now)
-    journal = Journal(
-        artifacts / "run_results.json", run_id, f"{now:%Y-%m-%dT%H:%M:%SZ}", project.profile.name
-    )
+    session = _Session(start_engine or (lambda: start_spark(project, lake, artifacts)))
     shared = Shared(
         project=project,
         lake=lake,
         pins=Pins(lake.catalog, {}),
-        engine=_Session(start_engine or (lambda: start_spark(project, lake, artifacts))),
+        engine=session,
         run_id=run_id,
         now=now,
         code_version=__version__,
         full_refresh=options.full_refresh,
         allow_deletes=options.allow_deletes,
     )
+    with History(lake, run_id, _Reporter(on_event, len(models), len(models), "ops").warn) as history:
+        journal = Journal(
+            artifacts / "run_results.json",
+            run_id,
+            f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            project.profile.name,
+            selected=len(models),
+            keep=history.keep,
+        )
+        code = _run_models(project, models, options, rendered, shared, journal, on_event)
+        if session.engine is not None:
+            history.write(session.engine)
+    return code
+
+
+def _run_models(
+    project: Project,
+    models: Sequence[Model],
+    options: RunOptions,
+    rendered: Mapping[str, Rendered],
+    shared: Shared,
+    journal: Journal,
+    on_event: Callable[[Event], None],
+) -> int:
     codes: list[int] = []
     skipped: dict[str, str] = {}
     for index, model in enumerate(models, 1):
@@ -109,7 +133,12 @@ def run(
             continue
         started = time.monotonic()
         try:
-            with target_lock(lake.locks, model.target.table, timeout=options.lock_timeout, run_id=run_id):
+            with target_lock(
+                shared.lake.locks,
+                model.target.table,
+                timeout=options.lock_timeout,
+                run_id=shared.run_id,
+            ):
                 result = run_node(model, rendered[model.id], shared, _announce(report))
         except KeyboardInterrupt:
             journal.add(failed_node(model, Interrupted(), time.monotonic() - started, ()))
@@ -147,6 +176,9 @@ class _Reporter:
     ) -> None:
         self.on_event(Event(kind, self.index, self.total, self.name, detail, elapsed, faults))
 
+    def warn(self, detail: str) -> None:
+        self("warn", detail)
+
 
 def _announce(report: _Reporter) -> Callable[[ModelPlan], None]:
     def announce(plan: ModelPlan) -> None:
@@ -160,7 +192,7 @@ def _announce(report: _Reporter) -> Callable[[ModelPlan], None]:
 
 def describe(result: NodeResult) -> str:
     """The bracket of an OK line: ``+6,931 ~0 -0 | 17 quarantined | 9 checks``."""
-    warned = [f"{c.name}: {c.detail or f'{c.failed:,} rows warn'}" for c in result.checks if c.warns]
+    warned = [f"{c.name}: {c.detail or _warning(c.failed)}" for c in result.checks if c.warns]
     if result.status == "nothing":
         return " | ".join([result.reason or "nothing new", *warned])
     counts = result.counts
@@ -168,8 +200,16 @@ def describe(result: NodeResult) -> str:
     for key in ("dropped", "quarantined", "late"):
         if number := counts.get(f"rows_{key}"):
             parts.append(f"{number:,} {key}")
-    parts.append(f"{len(result.checks)} checks")
+    parts.append(_counted(len(result.checks), "check"))
     return " | ".join([*parts, *warned])
+
+
+def _warning(rows: int) -> str:
+    return f"{rows:,} row warns" if rows == 1 else f"{rows:,} rows warn"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _kind(error: RunnerError) -> str:

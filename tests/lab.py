@@ -141,10 +141,15 @@ class Lab:
         """How each table's node ended."""
         return {e.name: e.kind for e in self.events if e.kind not in ("start", "info")}
 
+    def journal(self) -> dict[str, Any]:
+        """The last run's ``run_results.json``."""
+        text = (self.folder / "target" / "run_results.json").read_text(encoding="utf-8")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
     def results(self) -> dict[str, Any]:
         """``run_results.json`` by table."""
-        document = json.loads((self.folder / "target" / "run_results.json").read_text(encoding="utf-8"))
-        return {r["relation_name"]: r for r in document["results"]}
+        return {r["relation_name"]: r for r in self.journal()["results"]}
 
     def copy_table(self, table: str, to: Lab) -> None:
         """The rows of a table as a first state of another lake."""

@@ -15,17 +15,20 @@ from typing import Any
 
 import pytest
 
+from runner.check.gate import CheckResult
 from runner.engine import Conflict, Diff, Engine
 from runner.engine.fake import FakeEngine, InTurn
-from runner.errors import Fault, Interrupted, RunFailed
+from runner.errors import Fault, Interrupted, Place, RunFailed
 from runner.graph import order, select
 from runner.lineage import compile_project
 from runner.load import load_project
 from runner.lock import target_lock
 from runner.plan import Mode
+from runner.record import NodeResult
 from runner.refs import TableRef
 from runner.render import Rendered
-from runner.run import Event, RunOptions, run
+from runner.run import Event, RunOptions, describe, run
+from runner.spec import Severity
 from tests.paper import PaperLake
 from tests.projects import MERGE, write
 
@@ -108,6 +111,7 @@ class World:
                 "drop_branch": lambda table, branch: self.lake.drop_branch(table, branch),
                 "fast_forward": lambda table, branch: self.lake.fast_forward(table, branch),
                 "commit": self.commit,
+                "append": lambda table, rows, properties: self.lake.commit(table, properties, rows=len(rows)),
             }
         )
 
@@ -153,7 +157,8 @@ class World:
         return {r["relation_name"]: r["status"] for r in self.journal["results"]}
 
     def heads(self) -> dict[str, int | None]:
-        known = map(str, self.lake.catalog.tables())
+        """Heads of the models' tables."""
+        known = [str(table) for table in self.lake.catalog.tables() if table.namespace != "ops"]
         return {table: self.lake.head(table) for table in known}
 
     def branches(self, table: str) -> list[str]:
@@ -571,7 +576,7 @@ def test_the_quarantine_is_written_after_the_checks_and_before_publication(built
     assert built.run("items", "stock") == 0
     statements = [call["sql"].splitlines()[0][:60] for call in built.engine.asked("commit")]
     assert [s.split(" AS ")[0].split("`")[5] for s in statements] == ["items", "stock", "stock__quarantine"]
-    assert built.engine.methods[-4:] == ["commit", "fast_forward", "close", "drop_branch"]
+    assert built.engine.methods[-6:-2] == ["commit", "fast_forward", "close", "drop_branch"]
     (result,) = [r for r in built.journal["results"] if r["relation_name"] == "shop.stock"]
     assert result["adapter_response"]["rows_quarantined"] == 1
     assert result["checks"][0]["status"] == "quarantined"
@@ -627,7 +632,7 @@ def test_the_journal_has_the_shape_of_dbts_run_results(built: World) -> None:
     built.run("items", "prices")
     document = built.journal
     assert list(document) == ["metadata", "results", "elapsed_time"]
-    assert list(document["metadata"]) == ["runner_version", "run_id", "started_at", "target"]
+    assert list(document["metadata"]) == ["runner_version", "run_id", "started_at", "target", "complete"]
     assert document["metadata"]["target"] == "local"
     result = document["results"][1]
     assert result["execution_time"] >= 0
@@ -653,6 +658,7 @@ def test_the_journal_has_the_shape_of_dbts_run_results(built: World) -> None:
         "checks": [
             {
                 "name": name,
+                "column": column,
                 "status": "pass",
                 "failures": 0,
                 "rows": 3,
@@ -661,9 +667,9 @@ def test_the_journal_has_the_shape_of_dbts_run_results(built: World) -> None:
                 "message": None,
                 "examples": [],
             }
-            for name, place in (
-                ("positive", result["checks"][0]["declared_at"]),
-                ("key_id_not_null", result["checks"][1]["declared_at"]),
+            for name, column, place in (
+                ("positive", "amount", result["checks"][0]["declared_at"]),
+                ("key_id_not_null", "id", result["checks"][1]["declared_at"]),
             )
         ],
         "message": None,
@@ -682,7 +688,124 @@ def test_the_line_of_a_model_says_what_it_did(built: World) -> None:
     built.run("items", "stock")
     assert [e.detail for e in built.events] == [
         "rebuild | 'csv' changed",
-        "+100 ~0 -0 | 1 checks",
+        "+100 ~0 -0 | 1 check",
         "incremental: changes of shop.items, 0 rows in 0 of 0 files",
         "+100 ~0 -0 | 2 quarantined | 2 checks",
     ]
+
+
+# --- the history of runs -------------------------------------------------------------------------
+
+
+def pending(world: World) -> list[str]:
+    """Runs whose journals wait for the next run with an engine."""
+    return sorted(path.stem for path in (world.lake.warehouse / "_journal").iterdir())
+
+
+def recorded(world: World) -> dict[str, list[tuple[str, str]]]:
+    """What this run appended to a table of history: (run, model)."""
+    return {
+        str(call["table"]): [(row["run_id"], row["model"]) for row in call["rows"]]
+        for call in world.engine.asked("append")
+    }
+
+
+def test_a_run_appends_its_models_and_checks_to_the_tables_of_history(world: World) -> None:
+    world.run()
+    run = world.journal["metadata"]["run_id"]
+    found = recorded(world)
+    assert found["ops.runs"] == [(run, f"shop.{m}") for m in ("items", "prices", "totals", "stock")]
+    assert {model for _, model in found["ops.checks"]} == {m for _, m in found["ops.runs"]}
+    assert [call["properties"] for call in world.engine.asked("append")] == [{"runner.runs": run}] * 2
+    assert pending(world) == []
+
+
+def test_a_run_without_an_engine_leaves_its_journal_to_the_next_that_has_one(world: World) -> None:
+    world.run()
+    world.run()
+    first = world.journal["metadata"]["run_id"]
+    world.run()
+    second = world.journal["metadata"]["run_id"]
+    assert world.started == 0
+    assert pending(world) == sorted([first, second])
+    world.new_items()
+    world.run()
+    third = world.journal["metadata"]["run_id"]
+    runs = [run for run, _ in recorded(world)["ops.runs"]]
+    assert {run: runs.count(run) for run in runs} == {first: 4, second: 4, third: 4}
+    assert {run for run, _ in recorded(world)["ops.checks"]} == {third}, "nothing was checked before"
+    assert pending(world) == []
+
+
+@pytest.mark.parametrize("broken", [BROKEN, OSError("no space left"), KeyError("a bug")])
+def test_where_history_cannot_be_written_the_run_is_what_it_was_and_says_so(
+    built: World, broken: Exception
+) -> None:
+    built.tell("append", "ops.checks", broken)
+    assert built.run() == 0
+    run = built.journal["metadata"]["run_id"]
+    (warned,) = [e for e in built.events if e.kind == "warn"]
+    assert warned.name == "ops"
+    assert "run history is not written, the next run tries again" in warned.detail
+    assert pending(built) == [run]
+    built.engine.answers["append"] = lambda table, rows, properties: built.lake.commit(table, properties)
+    built.new_items()
+    assert built.run() == 0
+    second = built.journal["metadata"]["run_id"]
+    assert {run for run, _ in recorded(built)["ops.runs"]} == {second}, "the first commit had succeeded"
+    assert {run for run, _ in recorded(built)["ops.checks"]} == {run, second}
+    assert pending(built) == []
+
+
+def test_a_failed_run_is_part_of_history(built: World) -> None:
+    built.tell("stage", "shop.prices", BROKEN)
+    assert built.run() == 1
+    rows = {row["model"]: row for row in built.engine.asked("append")[0]["rows"]}
+    assert rows["shop.prices"]["status"] == "error"
+    assert "the query fails" in rows["shop.prices"]["message"]
+    assert rows["shop.totals"]["status"] == "skipped"
+
+
+def test_history_that_another_run_is_writing_waits_without_a_word(
+    built: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.ops._PATIENCE", 0.0)
+    locks = built.lake.warehouse / "_locks"
+    with target_lock(locks, TableRef.parse("ops.runs"), timeout=0, run_id="other"):
+        assert built.run() == 0
+    assert recorded(built) == {}
+    assert [e for e in built.events if e.kind == "warn"] == []
+    assert pending(built) == [built.journal["metadata"]["run_id"]]
+
+
+def test_what_an_interrupted_run_did_comes_with_the_next(built: World) -> None:
+    built.tell("commit", "shop.prices", KeyboardInterrupt())
+    with pytest.raises(Interrupted):
+        built.run()
+    interrupted = built.journal["metadata"]["run_id"]
+    assert pending(built) == [interrupted]
+    built.engine.answers["commit"] = built.commit
+    assert built.run() == 0
+    rows = [row for row in built.engine.asked("append")[0]["rows"] if row["run_id"] == interrupted]
+    assert [(r["model"], r["status"], r["run_complete"]) for r in rows] == [
+        ("shop.items", "success", False),
+        ("shop.prices", "error", False),
+    ]
+
+
+def test_a_journal_that_cannot_be_stored_does_not_stop_the_run(world: World) -> None:
+    world.lake.warehouse.mkdir(parents=True, exist_ok=True)
+    (world.lake.warehouse / "_journal").write_text("a file where a folder should be")
+    assert world.run() == 0
+    assert {e.name for e in world.events if e.kind == "warn"} == {"ops"}
+    assert world.statuses == dict.fromkeys(TABLES, "success")
+
+
+def test_one_row_warns_and_two_rows_warn() -> None:
+    def line(failed: int) -> str:
+        check = CheckResult("short", "warn", failed, 9, Severity.WARN, Place("p.yml"))
+        counts = {"rows_inserted": 1, "rows_updated": 0, "rows_deleted": 0}
+        return describe(NodeResult("a.b", "a.b", "success", 0.1, counts=counts, checks=[check]))
+
+    assert line(1) == "+1 ~0 -0 | 1 check | short: 1 row warns"
+    assert line(2) == "+1 ~0 -0 | 1 check | short: 2 rows warn"

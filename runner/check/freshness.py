@@ -112,7 +112,9 @@ def _judge(
 
 def _result(check: Check, status: str, detail: str) -> CheckResult:
     severity = Severity.WARN if status == "warn" else Severity.ERROR
-    return CheckResult(check.name, status, int(status != "pass"), 0, severity, check.place, detail)
+    return CheckResult(
+        check.name, status, int(status != "pass"), 0, severity, check.place, check.column, detail
+    )
 
 
 def _shown(text: str) -> str:

@@ -33,6 +33,7 @@ class CheckResult:
     total: int
     severity: Severity
     place: Place
+    column: str | None = None
     detail: str = ""
     examples: tuple[str, ...] = ()
 
@@ -73,7 +74,9 @@ def result(
         status = "quarantined" if failed else "pass"
     else:
         status = check.severity.value if over else "pass"
-    return CheckResult(check.name, status, failed, total, check.severity, check.place, detail, examples)
+    return CheckResult(
+        check.name, status, failed, total, check.severity, check.place, check.column, detail, examples
+    )
 
 
 def shown(check: Check, key: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

@@ -122,13 +122,15 @@ def _row_check(
     # A row that belongs into quarantine is in the table: that is never tolerated.
     over = failed > 0 if quarantines else not check.fail_above.allows(failed, total)
     if not over:
-        return CheckResult(check.name, "pass", failed, total, check.severity, check.place), None
+        return CheckResult(check.name, "pass", failed, total, check.severity, check.place, check.column), None
     model = published.model
     columns = shown(check, model.target.key, tuple(published.state.columns))
     told = tuple(examples(engine, TARGET_VIEW, violation(check), columns))
     fault = row_fault(check, model, failed, total, told, fix=_fix(model))
     status = "warn" if check.severity is Severity.WARN else "error"
-    return CheckResult(check.name, status, failed, total, check.severity, check.place, examples=told), fault
+    return CheckResult(
+        check.name, status, failed, total, check.severity, check.place, check.column, examples=told
+    ), fault
 
 
 def _fix(model: Model) -> str:
@@ -140,7 +142,7 @@ def _fix(model: Model) -> str:
 def _skipped(check: Check, missing: Mapping[str, str]) -> Judged | None:
     if not (why := missing[check.name]):
         return None
-    return CheckResult(check.name, "skipped", 0, 0, check.severity, check.place, why), None
+    return CheckResult(check.name, "skipped", 0, 0, check.severity, check.place, check.column, why), None
 
 
 def _missing(check: Check, present: set[str], model: Model) -> str:

@@ -123,6 +123,12 @@ class Engine(Protocol):
         """Run a statement whose commit carries the properties; :class:`Conflict` when another
         writer's commit came first."""
 
+    def append(
+        self, table: TableRef, rows: Sequence[Mapping[str, object]], properties: Mapping[str, str]
+    ) -> None:
+        """Append a few rows of plain values (column → value; left out is NULL) to main, in one commit that
+        carries the properties."""
+
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """The rows of a small query."""
 

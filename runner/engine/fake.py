@@ -147,6 +147,11 @@ class FakeEngine:
     def commit(self, sql: str, properties: Mapping[str, str]) -> None:
         self._ask("commit", None, sql=sql, properties=properties)
 
+    def append(
+        self, table: TableRef, rows: Sequence[Mapping[str, object]], properties: Mapping[str, str]
+    ) -> None:
+        self._ask("append", None, table=table, rows=rows, properties=properties)
+
     def rows(self, sql: str) -> list[dict[str, Any]]:
         return self._ask("rows", [], sql=sql)
 

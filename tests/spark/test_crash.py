@@ -28,6 +28,7 @@ CRASHES = {
     "after_quarantine_commit": "bronze.raw_events",
     "after_fast_forward": "silver.cleaned_events",
     "while_recording": "gold.entity_trends",
+    "after_ops_commit": "ops.runs",
 }
 
 

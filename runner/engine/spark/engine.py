@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 
 from runner.engine import Conflict, Diff, Retained
 from runner.engine.spark import faults
+from runner.engine.spark.append import append_rows
 from runner.engine.spark.diff import ROW_ID, SEQUENCE, FileRanges, StagedScans, load_table
 from runner.errors import Place
 from runner.files import InputFile
@@ -313,6 +314,14 @@ class SparkEngine:
         finally:
             for key in properties:
                 self.spark.conf.unset(_PROPERTY + key)
+
+    def append(
+        self, table: TableRef, rows: Sequence[Mapping[str, object]], properties: Mapping[str, str]
+    ) -> None:
+        try:
+            append_rows(self.spark, table.sql(self.catalog), rows, properties)
+        except _JAVA_ERRORS as error:
+            raise faults.run_failed(error, f"rows cannot be appended to {table}") from error
 
     def _statement(self, sql: str) -> None:
         try:
