@@ -120,3 +120,15 @@ def results(target: Path) -> dict[str, dict[str, Any]]:
     """``run_results.json`` by table."""
     document = json.loads((target / "run_results.json").read_text(encoding="utf-8"))
     return {r["relation_name"]: r for r in document["results"]}
+
+
+def partitions(lake: Path, table: str) -> int:
+    """How many partitions hold data: folders, as Iceberg lays out identity partitions."""
+    from runner.catalog import LocalCatalog
+    from runner.refs import TableRef
+
+    state = LocalCatalog(lake, "lake").table(TableRef.parse(table))
+    if state is None:
+        return 0
+    data = Path(state.location.removeprefix("file:")) / "data"
+    return len({path.parent for path in data.rglob("*.parquet")})

@@ -1,7 +1,7 @@
 """Measure sides in interleaved rounds (A B A B …): each run is a process, from its start to its exit.
 
-In: commands. Out: wall and processor seconds of each run and the JVMs that it started. Bytecode is
-compiled before, so that no side pays for it.
+In: commands. Out: wall and processor seconds of each run and the JVMs that it started. Bytecode and the
+archive of Java classes are made before, so that no side pays for them.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ class SideFailed(Exception):
 
 
 def prepare() -> None:
-    """Compile all bytecode, and let Python use it."""
+    """Compile all bytecode and let Python use it; make the archive of classes that every launch takes."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for package in PACKAGES:
         compileall.compile_dir(ROOT / package, quiet=2)
+    subprocess.run(python("-m", "runner.engine.spark"), cwd=ROOT, check=True)
 
 
 def python(*arguments: str | Path) -> list[str]:

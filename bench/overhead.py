@@ -21,10 +21,10 @@ LIMIT = 1.5
 HOW = (
     "All five models on one file of {events:,} events ({origin}), from nothing: `runner run` beside"
     " `bench/raw_medallion.py`, a script with the same queries, launcher, JVM flags and class archive, and"
-    " plain MERGEs without checks. Each run is a process from start to exit; the tables of the sides are equal."
-    " Below it the same work warm: the third run in one process, an increment of {increment:,} new events of"
-    " the same day; the runner's seconds are `execution_time` of `run_results.json`, the script's those"
-    " around its statements."
+    " plain MERGEs without checks. Each run is a process from start to exit; the tables of the sides are"
+    " equal. Below it the same work warm: the third run in one process, an increment of {increment:,} new"
+    " events of the same day; the runner's seconds are `execution_time` of `run_results.json`, the"
+    " script's those around its statements."
 )
 
 

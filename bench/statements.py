@@ -1,4 +1,4 @@
-"""The shipped project's SQL for the hand-written script: the same queries, rendered by the project's own code.
+"""The shipped project's SQL for the hand-written script: the same queries, rendered by the project itself.
 
 Out: a JSON file with, for each table, its CREATE TABLE, its query and its clauses.
 """
@@ -43,7 +43,8 @@ def _create(model: Model) -> str:
     return (
         f"CREATE TABLE IF NOT EXISTS {model.target.table} ({columns}) USING iceberg PARTITIONED BY ({parts})"
         " TBLPROPERTIES ('format-version' = '3', 'write.merge.mode' = 'merge-on-read',"
-        " 'write.update.mode' = 'merge-on-read', 'write.delete.mode' = 'merge-on-read')"
+        " 'write.update.mode' = 'merge-on-read', 'write.delete.mode' = 'merge-on-read',"
+        " 'write.spark.fanout.enabled' = 'false')"
     )
 
 
