@@ -236,6 +236,9 @@ class SparkEngine:
             "write.update.mode": "merge-on-read",
             "write.delete.mode": "merge-on-read",
             "commit.retry.num-retries": "20",
+            # Rows are sorted by partition before they are written. Without it Iceberg keeps a file open for
+            # each partition, and some thousand of them take all memory.
+            "write.spark.fanout.enabled": "false",
         }
         given = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
         self._statement(
