@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -97,4 +96,4 @@ if __name__ == "__main__":
     parser.add_argument("side", choices=SIDES)
     parser.add_argument("lake", type=Path)
     given = parser.parse_args()
-    sys.exit(first_merge(given.side, given.lake.absolute()))
+    first_merge(given.side, given.lake.absolute())

@@ -70,7 +70,7 @@ def run(options: Options) -> Outcome:
                 d / max(c, 1),
             ]
         )
-    cold, warm = ([ratio(*([r[i]["seconds"] for r in of] for of in (large, small)))] for i in (0, 1))
+    cold, warm = (ratio(*([_seconds(r[i]) for r in of] for of in (large, small))) for i in (0, 1))
     read = ratio(*([sum(map(_rows, r[1]["counts"].values())) for r in of] for of in (large, small)))
     columns = [
         "table",
@@ -88,8 +88,8 @@ def run(options: Options) -> Outcome:
         HOW.format(each=each, few=DAYS, many=many, late=number),
         [Block("The warm increment", columns, rows)],
         [
-            Aim("time of a cold increment, many ÷ few days", cold[0], LIMIT),
-            Aim("time of a warm increment, many ÷ few days", warm[0], LIMIT),
+            Aim("time of a cold increment, many ÷ few days", cold, LIMIT),
+            Aim("time of a warm increment, many ÷ few days", warm, LIMIT),
             Aim("rows scanned, many ÷ few days", read, LIMIT),
         ],
         {"files": sizes, "reports": found},
@@ -98,3 +98,8 @@ def run(options: Options) -> Outcome:
 
 def _rows(counts: dict[str, Any]) -> int:
     return sum(scan["rows"] for scan in counts["scans"].values())
+
+
+def _seconds(batch: dict[str, Any]) -> float:
+    """Of all models, without the counting between them; the first one's hold the start of Spark."""
+    return float(sum(batch["models"].values()))

@@ -77,7 +77,7 @@ def run(options: Options) -> Outcome:
         "table", "source files read", "of", "partitions written", "of", "files added", "rows scanned", "jobs",
         "seconds",
     ]  # fmt: skip
-    seconds = median([r["report"]["seconds"] for r in rounds])
+    seconds = median([sum(r["report"]["models"].values()) for r in rounds])
     return Outcome(
         "increment",
         HOW.format(days=days, events=events, late=number),

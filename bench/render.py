@@ -11,7 +11,10 @@ class MarkerMissing(Exception):
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table; numbers are right-aligned, floats have two decimals."""
-    numeric = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
+    numeric = [
+        all(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows)
+        for i in range(len(columns))
+    ]
     lines = [_line(columns), _line(["---:" if n else "---" for n in numeric])]
     return "\n".join(lines + [_line([_cell(value) for value in row]) for row in rows])
 

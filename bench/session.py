@@ -1,14 +1,13 @@
 """The runner in one process over several batches, with counts: ``python -m bench.session``.
 
-Each batch is one ``runner run`` with its own place of new files, on the same Spark. Writes, for each, its
-seconds, those of each model (as ``run_results.json`` says them) and what Spark counted in each.
+Each batch is one ``runner run`` with its own place of new files, on the same Spark. Writes, for each, the
+seconds of each model (as ``run_results.json`` says them) and what Spark counted in each, between the models.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +43,12 @@ class Session:
             return self.engine
 
         self.counts = {}
-        started = time.perf_counter()
         options = RunOptions(artifacts=artifacts)
         code = run(project, order(project), options, self._on_event, start_engine=start)
-        seconds = time.perf_counter() - started
         if code:
             raise SystemExit(code)
         found = results(artifacts)
         return {
-            "seconds": seconds,
             "models": {table: r["execution_time"] for table, r in found.items()},
             "results": {table: r["adapter_response"] for table, r in found.items()},
             "counts": self.counts,
