@@ -15,6 +15,7 @@ from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from runner.engine import Conflict, Diff
 from runner.engine.spark import faults
@@ -73,6 +74,7 @@ class SparkEngine:
         self._links: list[str] = []
         self._views: set[str] = set()
         self._observed: dict[str, list[Observation]] = {}
+        self._written: dict[str, StructType] = {}
 
     # inputs
 
@@ -171,8 +173,10 @@ class SparkEngine:
         outermost = self._observed.pop(view, [])
         observations = [o for of in self._observed.values() for o in of]
         self._observed.clear()
+        frame = self.spark.table(quote(view))
+        self._written[folder] = frame.schema
         try:
-            self.spark.table(quote(view)).write.mode("overwrite").parquet(folder)
+            frame.write.mode("overwrite").parquet(folder)
         except _JAVA_ERRORS as error:
             # The observations of a failed write never answer: they must not be asked.
             raise faults.run_failed(error, "the query failed while its rows were staged") from error
@@ -187,7 +191,8 @@ class SparkEngine:
         return found
 
     def read_staged(self, view: str, folder: str) -> None:
-        self._view(view, self.spark.read.parquet(folder))
+        # Its columns are known: without them Spark runs a job that reads the files' footers.
+        self._view(view, self.spark.read.schema(self._written[folder]).parquet(folder))
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         return [row.asDict(recursive=True) for row in self._run(sql).collect()]
@@ -305,6 +310,7 @@ class SparkEngine:
         self._scans.release()
         self._planned.clear()
         self._observed.clear()
+        self._written.clear()
         for folder in self._links:
             shutil.rmtree(folder, ignore_errors=True)
         self._links.clear()
