@@ -9,7 +9,7 @@ PYTHON := $(BIN)/python
 # pyspark comes as source only: --use-pep517 builds it as newer pips do, without their warning.
 PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --use-pep517
 READY := .venv/.ready
-SOURCES := runner producer tests dashboards
+SOURCES := runner producer tests dashboards bench
 
 # The amount of generated events, and what else `producer generate` takes.
 EVENTS ?= 20000
@@ -74,6 +74,17 @@ test: setup lint ## Everything that must hold: lint, the fast tests, the tests o
 fast: setup lint ## What needs no Spark: lint and the fast tests
 	$(PYTHON) -m pytest -m "not spark"
 
+# The benchmarks, and what else `python -m bench` takes: BENCH="--rounds 9".
+BENCHES := overhead increment history nothing cold
+
+.PHONY: bench
+bench: setup ## Measure, and fill docs/performance.md; bench-overhead, bench-history, … for one of them
+	$(PYTHON) -m bench $(BENCH)
+
+.PHONY: $(addprefix bench-,$(BENCHES))
+$(addprefix bench-,$(BENCHES)): bench-%: setup
+	$(PYTHON) -m bench $* $(BENCH)
+
 .PHONY: lint
 lint: setup
 	$(BIN)/lint-imports
@@ -94,5 +105,5 @@ lock: setup ## Pin the newest versions that pyproject.toml allows
 
 .PHONY: clean
 clean: ## Remove the environment, the lake, generated data and caches
-	rm -rf .venv .lake target data *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .lake target data bench/results *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find runner producer tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -239,8 +239,10 @@ def start_keeper(project: Project, lake: Lake, artifacts: Path) -> Keeper:
 
 def start_spark(project: Project, lake: Lake, artifacts: Path) -> SparkEngine:
     """A new session on the lake; its log goes below ``artifacts``."""
-    from runner.engine.spark.engine import SparkEngine
     from runner.engine.spark.launch import launch  # the JVM starts here and nowhere else
 
     spark = launch(conf=project.profile.conf, log_file=artifacts / "logs" / "spark.log")
+    # After the launch, which imports pyspark while the JVM boots.
+    from runner.engine.spark.engine import SparkEngine
+
     return SparkEngine(spark, project.profile, lake.warehouse)

@@ -14,6 +14,7 @@ from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from runner.engine import Conflict, Diff, Retained
 from runner.engine.spark import faults
@@ -64,6 +65,7 @@ class SparkEngine:
         self._links: list[str] = []
         self._views: set[str] = set()
         self._observed: dict[str, list[Observation]] = {}
+        self._written: dict[str, StructType] = {}
 
     # inputs
 
@@ -182,8 +184,10 @@ class SparkEngine:
         outermost = self._observed.pop(view, [])
         observations = [o for of in self._observed.values() for o in of]
         self._observed.clear()
+        frame = self.spark.table(quote(view))
+        self._written[folder] = frame.schema
         try:
-            self.spark.table(quote(view)).write.mode("overwrite").parquet(folder)
+            frame.write.mode("overwrite").parquet(folder)
         except _JAVA_ERRORS as error:
             # The observations of a failed write never answer: they must not be asked.
             raise faults.run_failed(error, "the query failed while its rows were staged") from error
@@ -198,7 +202,8 @@ class SparkEngine:
         return found
 
     def read_staged(self, view: str, folder: str) -> None:
-        self._view(view, self.spark.read.parquet(folder))
+        # Its columns are known: without them Spark runs a job that reads the files' footers.
+        self._view(view, self.spark.read.schema(self._written[folder]).parquet(folder))
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         return [row.asDict(recursive=True) for row in self._run(sql).collect()]
@@ -259,6 +264,9 @@ class SparkEngine:
             "write.update.mode": "merge-on-read",
             "write.delete.mode": "merge-on-read",
             "commit.retry.num-retries": "20",
+            # Rows are sorted by partition before they are written. Without it Iceberg keeps a file open for
+            # each partition, and some thousand of them take all memory.
+            "write.spark.fanout.enabled": "false",
         }
         given = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
         self._statement(
@@ -332,6 +340,7 @@ class SparkEngine:
     def close(self) -> None:
         self._scans.release()
         self._observed.clear()
+        self._written.clear()
         for folder in self._links:
             shutil.rmtree(folder, ignore_errors=True)
         self._links.clear()
