@@ -192,7 +192,7 @@ def _announce(report: _Reporter) -> Callable[[ModelPlan], None]:
 
 def describe(result: NodeResult) -> str:
     """The bracket of an OK line: ``+6,931 ~0 -0 | 17 quarantined | 9 checks``."""
-    warned = [f"{c.name}: {c.detail or _warning(c.failed)}" for c in result.checks if c.warns]
+    warned = [f"{c.name}: {c.detail or _warned(c.failed)}" for c in result.checks if c.warns]
     if result.status == "nothing":
         return " | ".join([result.reason or "nothing new", *warned])
     counts = result.counts
@@ -204,7 +204,7 @@ def describe(result: NodeResult) -> str:
     return " | ".join([*parts, *warned])
 
 
-def _warning(rows: int) -> str:
+def _warned(rows: int) -> str:
     return f"{rows:,} row warns" if rows == 1 else f"{rows:,} rows warn"
 
 

@@ -437,7 +437,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> None:
         CheckResult("key_unique", "pass", 0, 7, Severity.ERROR, place),
         CheckResult("small", "warn", 1, 7, Severity.WARN, place, examples=('{"id": 1}',)),
         CheckResult("range_n", "error", 2, 7, Severity.ERROR, place),
-        CheckResult("helper", "skipped", 0, 0, Severity.ERROR, place, "only the query has n"),
+        CheckResult("helper", "skipped", 0, 0, Severity.ERROR, place, detail="only the query has n"),
     ]
 
     def audit(_project: object, _models: object, on_event: Callable[[Checked], None]) -> int:
@@ -486,6 +486,7 @@ def test_check_as_json_is_an_object_a_line(
         "model": "gold.daily_sales",
         "table": "gold.daily_sales",
         "name": "small",
+        "column": None,
         "status": "warn",
         "failures": 1,
         "rows": 7,
