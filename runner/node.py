@@ -21,8 +21,9 @@ from runner.errors import Busy, Fault, GateClosed, RunnerError
 from runner.execute import Run, Staged, Written
 from runner.execute.stage import stage
 from runner.execute.write import quarantine, write
+from runner.inputs import Pins
 from runner.lake import Lake
-from runner.plan import Mode, ModelPlan, Pins, make_plan
+from runner.plan import Mode, ModelPlan, make_plan
 from runner.publish import Outcome, publish
 from runner.record import NodeResult
 from runner.refs import TableRef

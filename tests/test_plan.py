@@ -11,8 +11,10 @@ import pytest
 from runner.catalog import Catalog, TableState
 from runner.errors import ProjectError, RunFailed
 from runner.files import ManifestStore, consume, list_files
+from runner.inputs import Pins
 from runner.ledger import InputPosition, Position
-from runner.plan import FilesRead, Method, Mode, ModelPlan, Pins, TableRead, make_plan
+from runner.plan import Mode, ModelPlan, make_plan
+from runner.reads import FilesRead, Method, TableRead
 from runner.refs import TableRef
 from runner.spec import KafkaInput, Model, Read, Source
 from tests.nouns import HERE, consumed, files, model, reads, rendered, target

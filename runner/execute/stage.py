@@ -16,7 +16,8 @@ from runner.execute.fit import fit
 from runner.execute.masks import effective_checks
 from runner.execute.sql import Staging, late_sql, newest_sql, timed
 from runner.files import Consumed, InputFile
-from runner.plan import FilesRead, Mode, ModelPlan
+from runner.plan import Mode, ModelPlan
+from runner.reads import FilesRead
 from runner.spec import Check, Read
 
 _READ, _OUT, _STAGED = "__read", "__out", "__staged"
