@@ -66,6 +66,7 @@ def run_node(
             root=shared.project.root,
             pins=shared.pins,
             manifests=shared.lake.manifests,
+            code_version=shared.code_version,
             full_refresh=shared.full_refresh,
         )
         if plan.mode is Mode.NOTHING:

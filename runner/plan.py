@@ -12,11 +12,12 @@ from pathlib import Path
 
 from runner import ledger
 from runner.catalog import Snapshot, TableState
-from runner.errors import Fault, ProjectError, RunFailed, fail
+from runner.errors import fail
 from runner.files import ManifestStore
 from runner.inputs import Pins, read_files, read_table
 from runner.ledger import Position
 from runner.reads import FilesRead, TableRead
+from runner.refuse import cannot_continue, cannot_refresh, newer_code, retained_rows
 from runner.render import Rendered
 from runner.spec import FilesInput, KafkaInput, Model, Read, Source, TableInput
 
@@ -71,14 +72,16 @@ def make_plan(
     root: Path,
     pins: Pins,
     manifests: ManifestStore,
+    code_version: str,
     full_refresh: bool = False,
 ) -> ModelPlan:
     """The plan of one model.
 
-    Raises ProjectError where an input is not there, RunFailed where a state cannot be continued from.
+    Raises ProjectError where an input is not there or newer code built the target, RunFailed where a state
+    cannot be continued from or a rebuild would lose rows.
     """
     if full_refresh and not model.replayable:
-        raise _cannot_refresh(model)
+        raise cannot_refresh(model)
     target = pins.catalog.table(model.target.table)
     previous = ledger.position(target)
     known = previous.inputs if previous else {}
@@ -101,6 +104,13 @@ def make_plan(
             fix="read files: `files: {path: …, format: text}` with `read: changes`",
         )
     mode, reason = _decide(model, rendered.fingerprint, previous, tables, files, full_refresh=full_refresh)
+    if mode is Mode.REBUILD and previous is not None and not full_refresh:
+        if previous.fingerprint != rendered.fingerprint and model.on_change == "rebuild":
+            refused = newer_code(model, rendered.fingerprint, target, code_version)
+            if refused:
+                raise refused
+        if lost := retained_rows(model, reason, tables):
+            raise lost
     return ModelPlan(model, rendered, mode, reason, tables, files, target, previous)
 
 
@@ -115,7 +125,7 @@ def _decide(
 ) -> tuple[Mode, str]:
     if not model.replayable:
         if gone := next((read for read in tables if read.lost and read.source.read is not Read.ALL), None):
-            raise _cannot_continue(model, gone)
+            raise cannot_continue(model, gone)
         fresh = any(read.fresh for read in files if read.source.read is Read.CHANGES)
         moved = any(read.changed for read in tables if read.source.read is not Read.ALL)
         return (Mode.APPEND, "") if fresh or moved else (Mode.NOTHING, "")
@@ -154,27 +164,3 @@ def _changed_whole(
             if known is None or known.digest != listed.digest:
                 return f"'{listed.source.name}'"
     return None
-
-
-def _cannot_continue(model: Model, read: TableRead) -> RunFailed:
-    return RunFailed(
-        Fault(
-            "snapshot-expired",
-            read.source.place,
-            f"snapshot {read.since} of {read.table}, which {model.id} consumed last, {read.lost}",
-            f"without it, what changed in {read.table} since is unknown, and {model.id} cannot be rebuilt",
-            "roll the table back to before the rows and run again, or build a new lake with --lake DIR",
-        )
-    )
-
-
-def _cannot_refresh(model: Model) -> ProjectError:
-    return fail(
-        "not-rebuildable",
-        model.place,
-        f"{model.id} cannot be rebuilt with --full-refresh",
-        why="its rows come from files or a stream that are read once"
-        if not model.history
-        else "`history: true` says that its rows are not a function of its inputs",
-        fix="roll the table back to before the rows and run again, or build a new lake with --lake DIR",
-    )
