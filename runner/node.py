@@ -120,7 +120,7 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
             checks = row_checks + check_table(written, engine, lake.catalog)
             _brake(written, allow=shared.allow_deletes or shared.full_refresh)
             crash_point("after_checks", plan.model.id)
-            quarantine(staged, engine, run, held)
+            quarantine(staged, engine, run, lake.catalog, held)
             match publish(written, engine, lake.catalog):
                 case Outcome.DONE:
                     return written, checks
