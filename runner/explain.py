@@ -55,10 +55,7 @@ def _parts(found: Preview, plan: ModelPlan) -> Iterator[tuple[str, str]]:
     yield "checks", f"{found.checks:,}"
     if found.change:
         changes = ", ".join(_changes(found.change))
-        yield (
-            "schema",
-            f"{changes}; seen on main from before the checks of the table, after those of the rows",
-        )
+        yield "schema", f"{changes}; seen on main once rows have passed, before the table's checks"
 
 
 def _table(read: TableRead, found: Preview, plan: ModelPlan) -> str:
@@ -175,10 +172,10 @@ def values(found: Preview) -> dict[str, Any]:
     }
     if plan is None:
         return about
-    reading = plan.mode is not Mode.NOTHING
+    reads: tuple[TableRead | FilesRead, ...] = (*plan.tables, *plan.files)
     about |= {
         "reason": plan.reason or _after(found),
-        "inputs": [_input(read, found, plan) for read in (*plan.tables, *plan.files)] if reading else [],
+        "inputs": [] if plan.mode is Mode.NOTHING else [_input(read, found, plan) for read in reads],
         "checks": found.checks,
         "schema": {
             "add": dict(found.change.add),

@@ -34,9 +34,10 @@ _TO_COME = -1
 class Preview:
     """What a run would do with one model.
 
-    ``plan`` is absent where ``faults`` say why, or where the model is skipped for ``skipped_for``. ``awaits``:
-    tables among its inputs that this run publishes first; ``checks``: how many are asked; ``was`` and ``now``:
-    the code that built the target and ours, where they differ (``was`` is empty where it is not kept).
+    ``plan`` is absent where ``faults`` say why, or where the model is skipped for ``skipped_for``.
+    ``awaits``: tables among its inputs that this run publishes first; ``checks``: how many are asked;
+    ``was`` and ``now``: the code that built the target and ours, where they differ (``was`` is empty where
+    none is kept).
     """
 
     model: Model
@@ -78,13 +79,8 @@ class _Expected:
         if state is None:
             types = {c.name: c.type for c in target.columns}
             state = TableState(target.table, "", target.format_version, types, target.partitions, {}, {})
-        come = Snapshot(
-            _TO_COME,
-            head.id if head else None,
-            head.sequence + 1 if head else 1,
-            0,
-            {"operation": "overwrite"},
-        )
+        parent, sequence = (head.id, head.sequence) if head else (None, 0)
+        come = Snapshot(_TO_COME, parent, sequence + 1, 0, {"operation": "overwrite"})
         self.to_come[target.table] = replace(
             state,
             snapshots={**state.snapshots, come.id: come},
@@ -112,11 +108,8 @@ def preview(
             yield Preview(model, faults=_faults(error))
             skipped.update({m.id: model.id for m in descendants(project, model) if m.id not in skipped})
             continue
-        awaits = (
-            frozenset(r.table for r in found.plan.tables if r.table in expected.to_come)
-            if found.plan
-            else frozenset()
-        )
+        tables = found.plan.tables if found.plan else ()
+        awaits = frozenset(read.table for read in tables if read.table in expected.to_come)
         if found.plan and found.plan.mode is not Mode.NOTHING:
             expected.publish(model)
             pins.release(model.target.table)
