@@ -83,7 +83,7 @@ def _files(read: FilesRead) -> str:
     path = origin.path if isinstance(origin, FilesInput) else ""
     size = _bytes(sum(file.size for file in read.fresh))
     if read.source.read is Read.ALL:
-        return f"all of {path}, {read.total:,} files, {size}"
+        return f"all of {path}, {read.total:,} file{'s' * (read.total != 1)}, {size}"
     return f"new files of {path}, {len(read.fresh):,} of {read.total:,}, {size}"
 
 
