@@ -166,7 +166,7 @@ class Lab:
 
 def eager_project(folder: Path, *, keep_days: int) -> Path:
     """A copy of the shipped project that expires at once and keeps bronze for so many days."""
-    for name in ("pipelines", "sql"):
+    for name in ("pipelines", "sql", "expectations"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "profiles.yml", folder)
     for path in (folder / "pipelines").glob("*.yml"):
