@@ -1,4 +1,4 @@
-"""Run history in the lake: ``ops.runs`` and ``ops.checks`` after runs, idle runs, faults and kills."""
+"""Run history: what ``ops.runs`` and ``ops.checks`` hold after runs, idle runs, faults and kills."""
 
 from __future__ import annotations
 
@@ -185,10 +185,11 @@ def test_history_is_a_table_like_any_other(lab: Lab) -> None:
         assert state is not None
         assert (state.format_version, state.partitions) == (3, ("run_date",))
         assert dict(state.columns) == {name: type_ for name, (type_, _) in table.columns.items()}
-        files = lab.sql(f"SELECT count(*) AS n FROM {table.ref}.files")
-        assert files == [{"n": 1}], "one file a run"
-        ids = lab.sql(f"SELECT count(_row_id) = count(1) AS all FROM {table.ref}")
-        assert ids == [{"all": True}], "readable by changes"
+        files = lab.sql(f"SELECT file_path FROM {table.ref}.files")
+        assert len(files) == 1, "one file a run"
+        ids = [row["_row_id"] for row in lab.sql(f"SELECT _row_id FROM {table.ref}")]
+        assert None not in ids
+        assert len(ids) == len(set(ids)), "readable by changes"
 
 
 @pytest.mark.parametrize("table", ["ops.runs", "ops.checks"])
