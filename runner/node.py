@@ -21,8 +21,9 @@ from runner.errors import Busy, Fault, GateClosed, RunnerError
 from runner.execute import Run, Staged, Written
 from runner.execute.stage import stage
 from runner.execute.write import quarantine, write
+from runner.inputs import Pins
 from runner.lake import Lake
-from runner.plan import Mode, ModelPlan, Pins, make_plan
+from runner.plan import Mode, ModelPlan, make_plan
 from runner.publish import Outcome, publish
 from runner.record import NodeResult
 from runner.refs import TableRef
@@ -65,6 +66,7 @@ def run_node(
             root=shared.project.root,
             pins=shared.pins,
             manifests=shared.lake.manifests,
+            code_version=shared.code_version,
             full_refresh=shared.full_refresh,
         )
         if plan.mode is Mode.NOTHING:
@@ -118,7 +120,7 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
             checks = row_checks + check_table(written, engine, lake.catalog)
             _brake(written, allow=shared.allow_deletes or shared.full_refresh)
             crash_point("after_checks", plan.model.id)
-            quarantine(staged, engine, run, held)
+            quarantine(staged, engine, run, lake.catalog, held)
             match publish(written, engine, lake.catalog):
                 case Outcome.DONE:
                     return written, checks

@@ -18,12 +18,13 @@ from runner import __version__
 from runner.engine import Engine, Keeper
 from runner.errors import Busy, Fault, GateClosed, Interrupted, ProjectError, RunFailed, RunnerError, worst
 from runner.graph import descendants
+from runner.inputs import Pins
 from runner.lake import Lake
 from runner.lineage import compile_project
 from runner.lock import target_lock
 from runner.node import Shared, failed_node, run_node
 from runner.ops import History
-from runner.plan import ModelPlan, Pins
+from runner.plan import ModelPlan
 from runner.record import Journal, NodeResult
 from runner.render import Rendered
 from runner.spec import Model, Project

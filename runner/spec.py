@@ -130,13 +130,18 @@ class Check:
 
 @dataclass(frozen=True)
 class Column:
-    """A declared column of a target; ``type`` is Spark SQL's, lower case (``decimal(10,2)``)."""
+    """A declared column of a target; ``type`` is Spark SQL's, lower case (``decimal(10,2)``).
+
+    ``renamed_from``: the name that the table may still have it by; ``renamed_at``: where that is written.
+    """
 
     name: str
     type: str
     place: Place
     description: str = ""
     checks: tuple[Check, ...] = ()
+    renamed_from: str = ""
+    renamed_at: Place | None = None
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runner import ledger
 from runner.catalog import Catalog, TableState
-from runner.errors import ProjectError, RunFailed
+from runner.errors import Fault, ProjectError, RunFailed
 from runner.files import ManifestStore, consume, list_files
+from runner.inputs import Pins
 from runner.ledger import InputPosition, Position
-from runner.plan import FilesRead, Method, Mode, ModelPlan, Pins, TableRead, make_plan
+from runner.plan import Mode, ModelPlan, make_plan
+from runner.reads import FilesRead, Method, TableRead
 from runner.refs import TableRef
 from runner.spec import KafkaInput, Model, Read, Source
 from tests.nouns import HERE, consumed, files, model, reads, rendered, target
@@ -42,10 +46,12 @@ class Desk:
         self.lake.create(table, {"id": "string"}, **given)
         return self.lake.commit(table, rows=rows)
 
-    def built(self, fingerprint: str = "f1", **inputs: InputPosition) -> int:
+    def built(
+        self, fingerprint: str = "f1", *, run: str = "r1", version: str = "0.1.0", **inputs: InputPosition
+    ) -> int:
         """The target as a run left it that consumed ``inputs``."""
         self.lake.create(ORDERS, {"id": "string"})
-        position = Position("r1", "silver.orders", fingerprint, "0.1.0", inputs)
+        position = Position(run, "silver.orders", fingerprint, version, inputs)
         return self.lake.commit(ORDERS, position.properties(), rows=10)
 
     def plan(self, of: Model, *, fingerprint: str = "f1", full_refresh: bool = False) -> ModelPlan:
@@ -55,6 +61,7 @@ class Desk:
             root=self.root,
             pins=self.pins,
             manifests=self.manifests,
+            code_version="0.9.0",
             full_refresh=full_refresh,
         )
 
@@ -311,6 +318,102 @@ def test_a_target_that_others_filled_is_rebuilt_from_its_head(desk: Desk) -> Non
 def test_from_empty_inputs_nothing_is_built(desk: Desk) -> None:
     desk.lake.create(RAW, {"id": "string"})
     assert outcome(desk.plan(model(reads("bronze.raw")))) == (Mode.NOTHING, "the inputs are empty")
+
+
+# --- rebuilds that are refused -------------------------------------------------------------------
+
+
+def newer_code(desk: Desk, fingerprint: str) -> Fault:
+    """The refusal to rebuild with this code."""
+    with pytest.raises(ProjectError) as error:
+        desk.plan(model(reads("bronze.raw")), fingerprint=fingerprint)
+    (fault,) = error.value.faults
+    assert fault.code == "newer-code"
+    return fault
+
+
+def test_two_deployments_with_different_code_do_not_rebuild_in_turns(desk: Desk) -> None:
+    head = at(desk.input())
+    desk.built("f1", run="r1", raw=head)
+    desk.built("f2", run="r2", raw=head)
+    fault = newer_code(desk, "f1")
+    assert "run r2 at 2023-11-14 22:13:21 UTC" in fault.what
+    assert "after this code built it at 2023-11-14 22:13:21 UTC" in fault.why
+    assert "--full-refresh" in fault.fix
+    # The code that built it last goes on, and so does code that never built it.
+    assert desk.plan(model(reads("bronze.raw")), fingerprint="f2").mode is Mode.NOTHING
+    assert desk.plan(model(reads("bronze.raw")), fingerprint="f3").mode is Mode.REBUILD
+
+
+def test_a_later_version_of_the_runner_is_newer_code_as_numbers_tell(desk: Desk) -> None:
+    desk.built("f1", version="0.10.0", raw=at(desk.input()))
+    assert "runner 0.10.0, and this is 0.9.0" in newer_code(desk, "f2").why
+
+
+def test_a_revert_is_made_with_full_refresh_and_stands(desk: Desk) -> None:
+    head = at(desk.input())
+    desk.built("f1", raw=head)
+    desk.built("f2", raw=head)
+    plan = desk.plan(model(reads("bronze.raw")), fingerprint="f1", full_refresh=True)
+    assert outcome(plan) == (Mode.REBUILD, "--full-refresh")
+    desk.built("f1", run="r3", raw=head)
+    assert desk.plan(model(reads("bronze.raw")), fingerprint="f1").mode is Mode.NOTHING
+    assert "run r3" in newer_code(desk, "f2").what
+
+
+def test_a_position_that_maintenance_carried_over_is_no_build(desk: Desk) -> None:
+    head = at(desk.input())
+    desk.built("f1", raw=head)
+    desk.lake.commit(ORDERS, ledger.carry(desk.lake.state("silver.orders")), operation="replace")
+    first, carried = desk.lake.metadata[ORDERS]["snapshots"]
+    desk.built("f2", raw=head)
+    desk.lake.expire("silver.orders", first["snapshot-id"])
+    assert ledger.CARRIED in carried["summary"]
+    assert desk.plan(model(reads("bronze.raw")), fingerprint="f1").mode is Mode.REBUILD
+
+
+def test_what_a_rollback_took_back_was_not_built(desk: Desk) -> None:
+    head = at(desk.input())
+    before = desk.built("f1", raw=head)
+    desk.built("f2", raw=head)
+    desk.lake.rollback("silver.orders", before)
+    assert desk.plan(model(reads("bronze.raw")), fingerprint="f1").mode is Mode.NOTHING
+    assert desk.plan(model(reads("bronze.raw")), fingerprint="f2").mode is Mode.REBUILD
+
+
+def aged(desk: Desk) -> None:
+    """A target of rows, of which some sources left by retention."""
+    desk.built("f1", raw=at(desk.input()))
+    word = json.dumps({"column": "seen_on", "before": "2026-10-01"})
+    desk.lake.commit(RAW, {ledger.RETENTION: word}, operation="delete")
+
+
+def test_a_rebuild_that_would_lose_what_was_made_of_retained_rows_is_refused(desk: Desk) -> None:
+    aged(desk)
+    with pytest.raises(RunFailed) as error:
+        desk.plan(model(reads("bronze.raw")), fingerprint="f2")
+    fault = error.value.fault
+    assert fault.code == "retained-rows"
+    assert "(the model changed)" in fault.what
+    assert "seen_on before 2026-10-01" in fault.what
+    assert "--full-refresh" in fault.fix
+
+
+def test_retained_rows_refuse_no_run_that_keeps_them(desk: Desk) -> None:
+    aged(desk)
+    plain = model(reads("bronze.raw"))
+    assert desk.plan(plain).mode is Mode.NOTHING
+    assert desk.plan(plain, fingerprint="f2", full_refresh=True).mode is Mode.REBUILD
+    telling = model(reads("bronze.raw"), target=target(columns={"id": "string", "seen_on": "date"}))
+    assert desk.plan(telling, fingerprint="f2").mode is Mode.REBUILD
+    assert desk.plan(model(reads("bronze.raw", Read.AFFECTED)), fingerprint="f2").mode is Mode.REBUILD
+
+
+def test_a_first_run_after_retention_loses_nothing(desk: Desk) -> None:
+    desk.input()
+    word = json.dumps({"column": "seen_on", "before": "2026-10-01"})
+    desk.lake.commit(RAW, {ledger.RETENTION: word}, operation="delete")
+    assert outcome(desk.plan(model(reads("bronze.raw")))) == (Mode.REBUILD, "first run")
 
 
 # --- files that are read once --------------------------------------------------------------------

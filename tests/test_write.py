@@ -15,7 +15,8 @@ from runner.execute.sql import Staging
 from runner.execute.write import position_of, pruning
 from runner.files import InputFile, ManifestStore
 from runner.ledger import InputPosition, Position
-from runner.plan import FilesRead, Mode, ModelPlan, TableRead
+from runner.plan import Mode, ModelPlan
+from runner.reads import FilesRead, TableRead
 from runner.refs import TableRef
 from runner.spec import Model, Read
 from tests.nouns import consumed, files, model, reads, rendered, target

@@ -106,8 +106,15 @@ class Engine(Protocol):
     ) -> None:
         """Create an empty table; nothing happens where it is there."""
 
-    def alter_table(self, table: TableRef, *, add: Mapping[str, str], widen: Mapping[str, str]) -> None:
-        """Add columns and widen types."""
+    def alter_table(
+        self,
+        table: TableRef,
+        *,
+        add: Mapping[str, str],
+        widen: Mapping[str, str],
+        rename: Mapping[str, str] | None = None,
+    ) -> None:
+        """Rename columns (old → new), then add some and widen types, by their new names."""
 
     def create_branch(self, table: TableRef, branch: str, snapshot: int | None) -> None:
         """A branch from a snapshot (None: of an empty table)."""

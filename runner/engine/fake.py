@@ -132,8 +132,15 @@ class FakeEngine:
             format_version=format_version,
         )
 
-    def alter_table(self, table: TableRef, *, add: Mapping[str, str], widen: Mapping[str, str]) -> None:
-        self._ask("alter_table", None, table=table, add=add, widen=widen)
+    def alter_table(
+        self,
+        table: TableRef,
+        *,
+        add: Mapping[str, str],
+        widen: Mapping[str, str],
+        rename: Mapping[str, str] | None = None,
+    ) -> None:
+        self._ask("alter_table", None, table=table, add=add, widen=widen, rename=rename or {})
 
     def create_branch(self, table: TableRef, branch: str, snapshot: int | None) -> None:
         self._ask("create_branch", None, table=table, branch=branch, snapshot=snapshot)

@@ -20,7 +20,8 @@ from runner.execute.sql import (
     texts,
 )
 from runner.lineage.snippets import columns_of
-from runner.plan import FilesRead, Mode, ModelPlan, TableRead
+from runner.plan import Mode, ModelPlan
+from runner.reads import FilesRead, TableRead
 from runner.refs import quote
 from runner.render import view_name
 from runner.spec import FilesInput, Read

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from runner.catalog import TableState
 from runner.errors import Fault, ProjectError, did_you_mean
 from runner.execute.sql import ADDED
-from runner.spec import Model
+from runner.spec import Column, Model
 
 _WIDER = {
     "tinyint": {"smallint", "int", "bigint"},
@@ -23,13 +23,17 @@ _IN_PLACE = {("int", "bigint"), ("float", "double")}
 
 @dataclass(frozen=True)
 class Change:
-    """Columns that the table lacks, and those whose type widens: made after the rows passed."""
+    """Columns that the table lacks, those whose type widens, and new names (old → new).
+
+    It is made after the rows passed: renamed first, so that types widen by new names.
+    """
 
     add: Mapping[str, str] = field(default_factory=dict)
     widen: Mapping[str, str] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.add or self.widen)
+        return bool(self.add or self.widen or self.rename)
 
 
 def fit(model: Model, returned: Mapping[str, str], table: TableState | None) -> Change:
@@ -69,6 +73,16 @@ def _query_faults(model: Model, returned: Mapping[str, str]) -> list[Fault]:
     return faults
 
 
+def schema_change(model: Model, table: TableState | None) -> Change:
+    """The change that a run would make to the table; ProjectError where spec and table do not fit."""
+    if table is None:
+        return Change()
+    change, faults = _table_change(model, table)
+    if faults:
+        raise ProjectError(tuple(faults))
+    return change
+
+
 def fits(found: str, declared: str) -> bool:
     """Whether every value of one type is one of the other."""
     if found in (declared, "void"):
@@ -76,30 +90,60 @@ def fits(found: str, declared: str) -> bool:
     return declared in _WIDER.get(found, set())
 
 
-def _table_change(model: Model, table: TableState) -> tuple[Change, list[Fault]]:
+@dataclass(frozen=True)
+class Evolution:
+    """How a table comes to hold declared columns.
+
+    ``unused``: its columns (name → type) that nobody declares; ``clashing``: declared columns with the type
+    that they have there, where that is another one and cannot widen.
+    """
+
+    change: Change
+    unused: dict[str, str]
+    clashing: tuple[tuple[Column, str], ...]
+
+
+def evolve(columns: Iterable[Column], there: Mapping[str, str]) -> Evolution:
+    """What a table with the columns ``there`` (name → type) must gain to hold ``columns``."""
     add: dict[str, str] = {}
     widen: dict[str, str] = {}
-    faults = []
-    for column in model.target.columns:
-        there = table.columns.get(column.name)
-        if there is None:
+    rename: dict[str, str] = {}
+    left = dict(there)
+    clashing = []
+    for column in columns:
+        if column.name not in left and column.renamed_from in left:
+            rename[column.renamed_from] = column.name
+            left[column.name] = left.pop(column.renamed_from)
+        known = left.pop(column.name, None)
+        if known is None:
             add[column.name] = column.type
-        elif there != column.type:
-            if (there, column.type) in _IN_PLACE:
-                widen[column.name] = column.type
-            else:
-                faults.append(
-                    Fault("type-change", column.place,
-                          f"'{column.name}' is {there} in {table.ref} and declared {column.type}",
-                          "a column's type can only widen in place (int to bigint, float to double)",
-                          "declare a column of another name, or build the table anew")
-                )  # fmt: skip
-    if extra := sorted(set(table.columns) - set(model.target.column_names)):
+        elif (known, column.type) in _IN_PLACE:
+            widen[column.name] = column.type
+        elif known != column.type:
+            clashing.append((column, known))
+    return Evolution(Change(add, widen, rename), left, tuple(clashing))
+
+
+def _table_change(model: Model, table: TableState) -> tuple[Change, list[Fault]]:
+    found = evolve(model.target.columns, table.columns)
+    change, extra = found.change, found.unused
+    faults = []
+    for column, there in found.clashing:
         faults.append(
-            Fault("column-not-declared", model.target.place,
-                  f"{table.ref} has {', '.join(extra)}, which the spec does not declare",
-                  "a column that the query no longer fills would keep old values",
-                  "declare it, or drop it from the table")
+            Fault("type-change", column.place,
+                  f"'{column.name}' is {there} in {table.ref} and declared {column.type}",
+                  "a column's type can only widen in place (int to bigint, float to double)",
+                  "declare a column of another name, or build the table anew")
+        )  # fmt: skip
+    for column in model.target.columns:
+        if column.renamed_from in extra:
+            del extra[column.renamed_from]
+            faults.append(
+                Fault("both-columns", column.renamed_at or column.place,
+                      f"{table.ref} has both '{column.renamed_from}' and '{column.name}', its new name",
+                      "which of the two holds the values is unknown",
+                      f"drop the one that does not: `ALTER TABLE {table.ref} DROP COLUMN"
+                      f" {column.renamed_from}` (or {column.name})")
         )  # fmt: skip
     if table.partitions != model.target.partitions:
         faults.append(
@@ -109,4 +153,4 @@ def _table_change(model: Model, table: TableState) -> tuple[Change, list[Fault]]
                   "a table's partitions are not changed in place",
                   "restore the declaration, or build the table anew under another name")
         )  # fmt: skip
-    return Change(add, widen), faults
+    return change, faults

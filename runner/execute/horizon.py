@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from runner.engine import Engine
 from runner.lineage.snippets import columns_of
-from runner.plan import ModelPlan, TableRead
+from runner.plan import ModelPlan
+from runner.reads import TableRead
 from runner.refs import quote, typed_literal
 from runner.spec import Read
 

@@ -325,20 +325,29 @@ def late_sql(view: str, column: str, order: Sequence[str], after_seconds: int, s
 
 
 def quarantine_sql(
-    staging: Staging, *, staged: str, target: str, quarantine: str, run_id: str, rebuild: bool
+    staging: Staging,
+    *,
+    staged: str,
+    target: str,
+    quarantine: str,
+    run_id: str,
+    rebuild: bool,
+    unused: Mapping[str, str] | None = None,
 ) -> str:
     """The MERGE that maintains a quarantine like its target.
 
     A key that passes now, or whose source row is gone, leaves; a key that failed enters, unless it
     passed as well; replays add nothing. ``staged`` is a view of the staged rows; ``target`` and
-    ``quarantine`` are table names.
+    ``quarantine`` are table names. ``unused``: columns (name → type) that the quarantine has from earlier
+    code and nothing fills any more.
     """
     model = staging.model
-    key, columns = staging.key, staging.columns
-    values = names(columns)
-    nulls = ", ".join(
-        quote(c) if c in key else f"CAST(NULL AS {staging.types[c]}) AS {quote(c)}" for c in columns
-    )
+    key, unused = staging.key, unused or {}
+    columns = (*staging.columns, *unused)
+    filled = [quote(c) for c in staging.columns]
+    empty = {c: f"CAST(NULL AS {of}) AS {quote(c)}" for c, of in {**staging.types, **unused}.items()}
+    values = ", ".join([*filled, *(empty[c] for c in unused)])
+    nulls = ", ".join(quote(c) if c in key else empty[c] for c in columns)
     passing = f"SELECT {names(key)} FROM {staged} WHERE NOT _aside AND NOT _gone"
     if not model.replayable:
         # Rows that are read once: a key that passed in an earlier run has passed for good.
@@ -358,7 +367,7 @@ def quarantine_sql(
         f" FROM (SELECT DISTINCT {names(key)} FROM {staged} WHERE NOT _aside) AS l"
         f" LEFT ANTI JOIN ({entering}) AS e ON {same(key, 'l', 'e')}"
     )
-    entered = f"SELECT {values}, failed_checks, run_id, _aside FROM ({entering})"
+    entered = f"SELECT {names(columns)}, failed_checks, run_id, _aside FROM ({entering})"
     update = ""
     if model.replayable:
         differs = f"NOT ({same([*(c for c in columns if c not in key), 'failed_checks'], 'q', 's')})"

@@ -12,11 +12,13 @@ from runner.engine import Engine
 from runner.errors import Fault, RunFailed
 from runner.execute import Run, Staged
 from runner.execute.bind import ROWS, bind
-from runner.execute.fit import fit
+from runner.execute.fit import fit, schema_change
 from runner.execute.masks import effective_checks
 from runner.execute.sql import Staging, late_sql, newest_sql, timed
 from runner.files import Consumed, InputFile
-from runner.plan import FilesRead, Mode, ModelPlan
+from runner.plan import Mode, ModelPlan
+from runner.reads import FilesRead
+from runner.refs import quote
 from runner.spec import Check, Read
 
 _READ, _OUT, _STAGED = "__read", "__out", "__staged"
@@ -82,8 +84,12 @@ def _remembered(plan: ModelPlan) -> dict[str, str]:
         return {}
     asked = {ledger.maximum_name(check) for check in timed(plan.model)}
     asked |= {plan.model.late.column} if plan.model.late else set()
+    known = dict(plan.previous.maxima)
+    for column in plan.model.target.columns:
+        if column.renamed_from in known:
+            known.setdefault(column.name, known[column.renamed_from])
     # A maximum that nobody kept up would pass for the newest when somebody asks for it again.
-    return {name: value for name, value in plan.previous.maxima.items() if name in asked}
+    return {name: value for name, value in known.items() if name in asked}
 
 
 def _newest(
@@ -103,9 +109,16 @@ def _newest(
 
 
 def _newest_in_table(plan: ModelPlan, check: Check, engine: Engine) -> str | None:
-    if plan.target is None or check.args["column"] not in plan.target.columns:
+    if plan.target is None:
+        return None
+    renamed = schema_change(plan.model, plan.target).rename
+    if check.args["column"] not in {*plan.target.columns, *renamed.values()}:
         return None
     table = plan.model.target.table.sql(engine.catalog)
+    if renamed:
+        # The table still has the old names.
+        new = ", ".join(f"{quote(old)} AS {quote(name)}" for old, name in renamed.items())
+        table = f"(SELECT *, {new} FROM {table})"
     rows = engine.rows(f"SELECT {newest_sql(check)} AS newest FROM {table}")
     return rows[0]["newest"] if rows else None
 

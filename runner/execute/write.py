@@ -7,6 +7,7 @@ from runner.catalog import MAIN, Catalog
 from runner.crash import crash_point
 from runner.engine import Engine
 from runner.execute import Run, Staged, Written
+from runner.execute.aside import fit_quarantine, quarantine_columns
 from runner.execute.sql import partition_predicate, quarantine_sql
 from runner.ledger import InputPosition, Position
 from runner.merge import merge_text
@@ -30,7 +31,11 @@ def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written
             format_version=target.format_version,
         )
     elif staged.change:
-        engine.alter_table(target.table, add=staged.change.add, widen=staged.change.widen)
+        change = staged.change
+        engine.alter_table(target.table, add=change.add, widen=change.widen, rename=change.rename)
+        if change.rename:
+            # While the spec still tells the old names; rows that were set aside keep their values.
+            fit_quarantine(staged, engine, catalog)
     position = position_of(staged, run)
     crash_point("between_manifest_and_commit", plan.model.id)
     branch = run.branch if target.publish == "branch" else None
@@ -89,17 +94,16 @@ def position_of(staged: Staged, run: Run) -> Position:
     return Position(run.id, plan.model.id, plan.rendered.fingerprint, run.code_version, inputs, staged.maxima)
 
 
-def quarantine(staged: Staged, engine: Engine, run: Run, held_rows: int) -> bool:
+def quarantine(staged: Staged, engine: Engine, run: Run, catalog: Catalog, held_rows: int) -> bool:
     """Maintain the target's quarantine; whether a statement was needed."""
     rebuild = staged.plan.mode is Mode.REBUILD and held_rows > 0
     if not (staged.count("aside") or staged.count("leaving") or rebuild):
         return False
     target: Target = staged.plan.model.target
     staging = staged.staging
-    columns = {c: staging.types[c] for c in staging.columns}
-    engine.create_table(
-        target.table.quarantine, {**columns, "failed_checks": "array<string>", "run_id": "string"}
-    )
+    unused = fit_quarantine(staged, engine, catalog)
+    if unused is None:
+        engine.create_table(target.table.quarantine, {c.name: c.type for c in quarantine_columns(staging)})
     sql = quarantine_sql(
         staging,
         staged=staged.view,
@@ -107,6 +111,7 @@ def quarantine(staged: Staged, engine: Engine, run: Run, held_rows: int) -> bool
         quarantine=target.table.quarantine.sql(engine.catalog),
         run_id=run.id,
         rebuild=rebuild,
+        unused=unused or {},
     )
     engine.commit(sql, {ledger.RUN_ID: run.id, ledger.MODEL: staged.plan.model.id})
     crash_point("after_quarantine_commit", staged.plan.model.id)

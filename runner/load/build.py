@@ -133,6 +133,8 @@ def _column(name: str, at: At) -> Column:
         place=at.place,
         description=record.text("description"),
         checks=tuple(_checks(record.get("checks"), name)),
+        renamed_from=record.text("renamed_from"),
+        renamed_at=record.place_of("renamed_from") if "renamed_from" in record else None,
     )
 
 

@@ -192,6 +192,7 @@ COLUMN = Object(
     {
         "type": Key(One(Kind.TYPE), "A Spark SQL type: string, bigint, decimal(10,2), array<string>.", True),
         "description": Key(TEXT, "What the column holds."),
+        "renamed_from": Key(NAME, "Its name in a table that was built before it had this one."),
         "checks": Key(Checks(of_column=True), "What must hold for every value."),
     },
     lenient=True,

@@ -7,7 +7,7 @@ from typing import cast
 
 from runner.errors import Fault, Place, did_you_mean
 from runner.load.check_rules import check_faults
-from runner.load.columns import is_time, known_columns
+from runner.load.columns import is_time, known_columns, renames
 from runner.load.reader import At, Record
 from runner.load.types import is_type
 from runner.spec import FilesInput, KafkaInput, Model, Read, Source, TableInput
@@ -71,6 +71,7 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
                 "such names are the engine's own, and Iceberg's",
                 "rename the column",
             )
+    yield from renames(model)
     if retention := model.target.retention:
         at_place = cast(Record, target.record("retention")).place_of("column")
         yield from known_columns((At(retention.column, at_place),), columns, "`retention`")

@@ -274,8 +274,17 @@ class SparkEngine:
             f" USING iceberg{parts} TBLPROPERTIES ({given})"
         )
 
-    def alter_table(self, table: TableRef, *, add: Mapping[str, str], widen: Mapping[str, str]) -> None:
+    def alter_table(
+        self,
+        table: TableRef,
+        *,
+        add: Mapping[str, str],
+        widen: Mapping[str, str],
+        rename: Mapping[str, str] | None = None,
+    ) -> None:
         name = table.sql(self.catalog)
+        for old, new in (rename or {}).items():
+            self._statement(f"ALTER TABLE {name} RENAME COLUMN {quote(old)} TO {quote(new)}")
         if add:
             columns = ", ".join(f"{quote(column)} {type_}" for column, type_ in add.items())
             self._statement(f"ALTER TABLE {name} ADD COLUMNS ({columns})")
