@@ -1,4 +1,4 @@
-"""Where a lake keeps what is not a table: locks, manifests and scratch, beside its catalog."""
+"""Where a lake keeps what is not a table: locks, manifests, code and scratch, beside its catalog."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.catalog import Catalog, LocalCatalog
+from runner.code_store import CodeStore
 from runner.files import ManifestStore
 from runner.refs import TableRef
 from runner.spec import Project
@@ -28,6 +29,11 @@ class Lake:
     @property
     def manifests(self) -> ManifestStore:
         return ManifestStore(self.warehouse / "_manifests")
+
+    @property
+    def code(self) -> CodeStore:
+        """What built the tables, by fingerprint."""
+        return CodeStore(self.warehouse / "_code")
 
     @property
     def locks(self) -> Path:

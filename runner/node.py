@@ -109,6 +109,7 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
         str(lake.scratch(table) / shared.run_id),
         shared.code_version,
         lake.manifests,
+        lake.code,
     )
     _clean(table, engine, lake)
     held = _rows(lake, table.quarantine)

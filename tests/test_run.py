@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from runner import ledger
 from runner.check.gate import CheckResult
 from runner.engine import Conflict, Diff, Engine
 from runner.engine.fake import FakeEngine, InTurn
@@ -809,3 +810,12 @@ def test_one_row_warns_and_two_rows_warn() -> None:
 
     assert line(1) == "+1 ~0 -0 | 1 check | short: 1 row warns"
     assert line(2) == "+1 ~0 -0 | 1 check | short: 2 rows warn"
+
+
+def test_every_publication_keeps_what_built_the_table(world: World) -> None:
+    assert world.run() == 0
+    kept = {path.stem for path in (world.lake.warehouse / "_code").iterdir()}
+    for table in TABLES:
+        position = ledger.position(world.lake.state(table))
+        assert position is not None
+        assert position.fingerprint in kept

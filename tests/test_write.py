@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from runner.catalog import Snapshot
+from runner.code_store import CodeStore
 from runner.execute import Run, Staged
 from runner.execute.fit import Change
 from runner.execute.sql import Staging
@@ -82,7 +83,9 @@ def test_without_a_row_no_partition_is_looked_at() -> None:
 
 def position(tmp_path: Path, of: Staged) -> Position:
     store = ManifestStore(tmp_path)
-    return position_of(of, Run("r2", "2026-01-01 00:00:00.000", str(tmp_path), "0.1.0", store))
+    return position_of(
+        of, Run("r2", "2026-01-01 00:00:00.000", str(tmp_path), "0.1.0", store, CodeStore(tmp_path / "code"))
+    )
 
 
 def test_a_table_is_consumed_up_to_the_snapshot_that_was_read(tmp_path: Path) -> None:

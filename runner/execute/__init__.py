@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.code_store import CodeStore
 from runner.execute.fit import Change
 from runner.execute.horizon import Horizon
 from runner.execute.sql import Staging
@@ -28,6 +29,7 @@ class Run:
     scratch: str
     code_version: str
     manifests: ManifestStore
+    code: CodeStore
 
     @property
     def branch(self) -> str:

@@ -145,6 +145,16 @@ def _table_change(model: Model, table: TableState) -> tuple[Change, list[Fault]]
                       f"drop the one that does not: `ALTER TABLE {table.ref} DROP COLUMN"
                       f" {column.renamed_from}` (or {column.name})")
         )  # fmt: skip
+    if extra:
+        name = next(iter(extra))
+        new = next(iter(change.add), "its new name")
+        faults.append(
+            Fault("column-not-declared", model.target.place,
+                  f"{table.ref} has {', '.join(sorted(extra))}, which the spec does not declare",
+                  "a column that the query no longer fills would keep old values",
+                  f"declare it; where it has another name now, write `{new}: {{…, renamed_from: {name}}}`; to"
+                  f" lose its values, `ALTER TABLE {table.ref} DROP COLUMN {name}`")
+        )  # fmt: skip
     if table.partitions != model.target.partitions:
         faults.append(
             Fault("partitions-changed", model.target.place,

@@ -82,8 +82,9 @@ def pruning(staged: Staged) -> str:
 
 
 def position_of(staged: Staged, run: Run) -> Position:
-    """The position that the commit carries; writes the manifest of consumed files that it names."""
+    """The position that the commit carries; writes the files that it names: code, and consumed files."""
     plan = staged.plan
+    run.code.write(plan.model, plan.rendered)
     inputs: dict[str, InputPosition] = {read.source.name: read.position() for read in plan.tables}
     for listed in plan.files:
         if listed.source.read is Read.ALL:

@@ -1,7 +1,8 @@
-"""A table's columns change in place: what is there stays, and readers downstream see only true differences."""
+"""A table's columns change in place: what is there stays, and readers see only true differences."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -16,7 +17,7 @@ WHEN NOT MATCHED THEN INSERT *
 """
 SPEC = """
 pipeline: shop
-vars: {{items: items.csv}}
+vars: {{items: items.csv, events: unused}}
 models:
   - name: items
     sql: sql/items.sql
@@ -32,27 +33,27 @@ models:
     sources: {{prices: {{table: shop.prices, read: changes}}}}
     target: {{table: shop.names, key: [id], columns: {{id: {{type: string}}}}}}
 """
-OLD = (
-    "SELECT id, CAST(amount AS INT) AS amount, amount AS raw FROM {{ source('items') }}",
-    "amount: {type: int, checks: [{not_null: {severity: quarantine}}]}",
-)
-NEW = (
-    "SELECT id, CAST(amount AS BIGINT) AS price, CASE WHEN id = 'a' THEN 'first' END AS grade"
+#: The query, and the declared columns beside the id.
+OLD = {
+    "query": "SELECT id, CAST(amount AS INT) AS amount, amount AS raw FROM {{ source('items') }}",
+    "columns": "amount: {type: int, checks: [{not_null: {severity: quarantine}}]}",
+}
+NEW = {
+    "query": "SELECT id, CAST(amount AS BIGINT) AS price, CASE WHEN id = 'a' THEN 'first' END AS grade"
     " FROM {{ source('items') }}",
-    "price: {type: bigint, renamed_from: amount, checks: [{not_null: {severity: quarantine}}]},"
+    "columns": "price: {type: bigint, renamed_from: amount, checks: [{not_null: {severity: quarantine}}]},"
     " grade: {type: string}",
-)
+}
 
 
-def declare(root: Path, code: tuple[str, str], checks: str = "") -> None:
-    query, columns = code
+def declare(root: Path, code: Mapping[str, str], checks: str = "") -> None:
     queries = {
         "items": "SELECT id, amount FROM {{ source('csv') }}",
-        "prices": query,
+        "prices": code["query"],
         "names": "SELECT id FROM {{ source('prices') }}",
     }
     files = {f"sql/{name}.sql": MERGE.format(query=of) for name, of in queries.items()}
-    files["pipelines/shop.yml"] = SPEC.format(columns=columns, checks=checks)
+    files["pipelines/shop.yml"] = SPEC.format(columns=code["columns"], checks=checks)
     files["profiles.yml"] = "default: local\ntargets: {local: {type: local}}\n"
     write(root, files)
 
