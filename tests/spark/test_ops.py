@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -223,3 +224,15 @@ def test_a_kill_after_either_commit_neither_loses_rows_nor_brings_them_twice(lab
     last = run_id(lab)
     assert history(lab) == expected(first, idle, killed, last, checked=(first, killed, last))
     assert list(lab.lake.journals.iterdir()) == []
+
+
+def test_the_questions_of_the_documentation_are_answered(lab: Lab) -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    questions = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    assert len(questions) >= 5
+    assert lab.run() == 0
+    deliver(lab, "b", -1)
+    assert lab.run() == 3
+    for sql in questions:
+        answer = lab.sql(sql.replace("silver.cleaned_events", "shop.items"))
+        assert answer or "ops.checks" in sql, sql
