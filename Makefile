@@ -15,6 +15,10 @@ SOURCES := runner producer tests dashboards bench
 EVENTS ?= 20000
 DAYS ?= 2
 
+# How long `make soak` goes on: seeds, and steps of each.
+SEEDS ?= 1,2,3,4,5
+STEPS ?= 60
+
 # Bytecode is compiled once, below; where the environment forbids writing it, every start would compile again.
 unexport PYTHONDONTWRITEBYTECODE
 # Names of another environment must not leak into this one.
@@ -84,6 +88,11 @@ bench: setup ## Measure, and fill docs/performance.md; bench-overhead, bench-his
 .PHONY: $(addprefix bench-,$(BENCHES))
 $(addprefix bench-,$(BENCHES)): bench-%: setup
 	$(PYTHON) -m bench $* $(BENCH)
+
+.PHONY: soak
+soak: setup ## 300 steps of random lake histories, each compared with a rebuild: SEEDS=1,2 STEPS=150
+	EXACT_SEEDS=$(SEEDS) EXACT_STEPS=$(STEPS) EXACT_EVERY=10 \
+	  $(PYTHON) -m pytest -x -m spark tests/spark/test_exact.py -k rebuild
 
 .PHONY: lint
 lint: setup

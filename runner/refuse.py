@@ -76,8 +76,8 @@ def _built_with(fingerprint: str, target: TableState, last: Snapshot) -> Snapsho
     for snapshot in target.ancestry(last.parent):
         if ledger.RESET in snapshot.summary:
             break
-        ours = snapshot.summary.get(ledger.FINGERPRINT) == fingerprint
-        if ours and ledger.INPUTS in snapshot.summary and ledger.CARRIED not in snapshot.summary:
+        # A position that maintenance carried over counts as well: the commit that wrote it may be expired.
+        if ledger.INPUTS in snapshot.summary and snapshot.summary.get(ledger.FINGERPRINT) == fingerprint:
             return snapshot
     return None
 

@@ -148,7 +148,8 @@ def _run_models(
             elapsed = time.monotonic() - started
             faults = _faults(error)
             journal.add(failed_node(model, error, elapsed, faults))
-            report(_kind(error), "", elapsed, faults)
+            # Where stderr goes elsewhere, the line alone says what kind of fault it was.
+            report(_kind(error), ", ".join(dict.fromkeys(f.code for f in faults)), elapsed, faults)
             codes.append(error.exit_code)
             blocked = models if options.fail_fast else descendants(project, model)
             skipped.update({m.id: model.id for m in blocked if m.id != model.id and m.id not in skipped})

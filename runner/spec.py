@@ -97,8 +97,8 @@ class Check:
     (either may be absent); regex ``{"pattern"}``; expression ``{"sql"}``; unique ``{"columns": [...]}``
     (the target's key when empty); relationships ``{"columns": [...], "to": TableRef, "field": [...]}``;
     freshness ``{"column", "warn_after", "error_after"}`` (timedelta; each may be absent); sql ``{"path"}``;
-    not_null ``{}``. ``where``: only rows that satisfy this predicate are looked at. ``name`` is unique in
-    its model. ``places``: where arguments and options stand.
+    not_null ``{}``. ``where``: only rows that satisfy this predicate are looked at. ``scheduled``: judged
+    by ``runner check`` alone. ``name`` is unique in its model. ``places``: where arguments and options stand.
     """
 
     kind: CheckKind
@@ -110,6 +110,7 @@ class Check:
     fail_above: Threshold = Threshold(count=0)
     description: str = ""
     where: str = ""
+    scheduled: bool = False
     places: Mapping[str, Place] = field(default_factory=dict)
 
     def place_of(self, argument: str) -> Place:

@@ -144,6 +144,7 @@ def _check(check: Check) -> dict[str, Any]:
         "severity": check.severity.value,
         "fail_above": _threshold(check.fail_above),
         "description": check.description,
+        **({"scheduled": True} if check.scheduled else {}),
     }
 
 

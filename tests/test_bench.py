@@ -96,6 +96,6 @@ def test_the_script_gets_the_queries_of_the_project(tmp_path: Path) -> None:
 
 
 def test_late_events_happened_on_their_day(tmp_path: Path) -> None:
-    path = late(tmp_path / "late.ndjson", day=START, events=200, seed=7)
-    days = {json.loads(line)["meta"]["dt"][:10] for line in path.read_text(encoding="utf-8").splitlines()}
+    path = late(tmp_path / "late.ndjson", day=START, events=3000, seed=7)
+    days = {json.loads(line)["meta"]["dt"][:10] for line in path.open(encoding="utf-8")}
     assert days == {str(START)}

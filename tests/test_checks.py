@@ -96,6 +96,16 @@ def test_table_checks_look_at_the_rows_that_satisfy_where(tmp_path: Path) -> Non
     )
 
 
+def test_a_scheduled_check_is_not_judged_in_a_run(tmp_path: Path) -> None:
+    from runner.check.table import check_table
+
+    unique = replace(check(CheckKind.UNIQUE, columns=["note"]), scheduled=True)
+    on_branch, lake = written(tmp_path, model(checks=(unique,), target=target(columns=COLUMNS)))
+    engine = FakeEngine()
+    assert check_table(on_branch, engine, lake.catalog) == ()
+    assert engine.calls == []
+
+
 # --- relationships -------------------------------------------------------------------------------
 
 OTHER = check(

@@ -18,7 +18,7 @@ import pytest
 import runner.run
 import runner.show
 from runner.cli import invoke
-from runner.console import progress_line, summary_line
+from runner.console import Console, progress_line, summary_line
 from runner.errors import Busy, Fault, GateClosed, Interrupted, Place, ProjectError, RunFailed, RunnerError
 from runner.run import Event
 from runner.spec import Model, Project
@@ -314,3 +314,27 @@ def test_the_summary_counts_ends() -> None:
     counts = {"start": 5, "ok": 3, "nothing": 1, "failed": 1}
     assert summary_line(counts, 12.34) == "3 published, 1 with nothing new, 1 failed in 12.3s"
     assert summary_line({}, 0.0) == "nothing to run in 0.0s"
+
+
+def test_the_cause_of_a_failure_comes_right_after_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where both streams lead to one file, as with `2>&1`: each has a buffer of its own."""
+    said = tmp_path / "said"
+    with said.open("a") as out, said.open("a") as err:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        console, fault = Console(), Fault("query-failed", None, "the query fails")
+        console.event(Event("failed", 1, 2, "a.b", "query-failed", 0.1, (fault,)))
+        console.event(Event("start", 2, 2, "a.c"))
+        console.event(Event("warn", 2, 2, "ops", "run history is not written"))
+        console.complain("the lake is gone")
+        console.line("done")
+    assert [line.split(" ...")[0] for line in said.read_text().splitlines()] == [
+        "1 of 2 FAILED  a.b",
+        "the query fails [query-failed]",
+        "2 of 2 START   a.c",
+        "2 of 2 WARN    ops",
+        "the lake is gone",
+        "done",
+    ]

@@ -160,10 +160,11 @@ def test_a_column_that_an_older_runner_did_not_have_is_added(
 def test_what_a_newer_runner_says_more_in_its_journal_is_left_out(history: Ops) -> None:
     newer = document("r1")
     newer["results"][0]["adapter_response"]["rows_guessed"] = 5
-    PendingJournal(history.lake.journals, "r1").store(newer)
+    with PendingJournal(history.lake.journals, "r1") as journal:
+        journal.store(newer)
     history.end("r2")
     appended = history.engine.asked("append")[0]["rows"]
-    assert [set(row) - set(ops.TABLES[0].columns) for row in appended] == [set()]
+    assert [set(row) - set(ops.TABLES[0].columns) for row in appended] == [set(), set()]
 
 
 @pytest.mark.parametrize("text", ["", '{"metadata": {', "[]", "null", '{"metadata": {}, "results": []}'])

@@ -361,7 +361,7 @@ def test_a_revert_is_made_with_full_refresh_and_stands(desk: Desk) -> None:
     assert "run r3" in newer_code(desk, "f2").what
 
 
-def test_a_position_that_maintenance_carried_over_is_no_build(desk: Desk) -> None:
+def test_a_build_is_remembered_by_the_position_that_maintenance_carried_over(desk: Desk) -> None:
     head = at(desk.input())
     desk.built("f1", raw=head)
     desk.lake.commit(ORDERS, ledger.carry(desk.lake.state("silver.orders")), operation="replace")
@@ -369,7 +369,8 @@ def test_a_position_that_maintenance_carried_over_is_no_build(desk: Desk) -> Non
     desk.built("f2", raw=head)
     desk.lake.expire("silver.orders", first["snapshot-id"])
     assert ledger.CARRIED in carried["summary"]
-    assert desk.plan(model(reads("bronze.raw")), fingerprint="f1").mode is Mode.REBUILD
+    with pytest.raises(ProjectError, match="newer code"):
+        desk.plan(model(reads("bronze.raw")), fingerprint="f1")
 
 
 def test_what_a_rollback_took_back_was_not_built(desk: Desk) -> None:

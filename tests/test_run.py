@@ -302,6 +302,7 @@ def test_a_failed_model_skips_its_descendants_and_siblings_go_on(built: World) -
     assert [t for t in TABLES if before[t] != after[t]] == ["shop.items", "shop.stock"]
     (failed,) = [e for e in built.events if e.kind == "failed"]
     assert failed.faults == (BROKEN.fault,)
+    assert failed.detail == "query-failed"
 
 
 def test_a_rerun_goes_on_from_the_model_that_failed(built: World) -> None:

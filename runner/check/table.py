@@ -50,10 +50,11 @@ Judged = tuple[CheckResult, Fault | None]
 def check_table(written: Written, engine: Engine, catalog: Catalog) -> tuple[CheckResult, ...]:
     """Results of the table checks of a written model; raises GateClosed."""
     model = written.staged.plan.model
-    if not model.table_checks:
+    checks = [check for check in model.table_checks if not check.scheduled]
+    if not checks:
         return ()
     subject = _subject(written, engine, catalog)
-    judged = [(check, *judge_table(check, subject, engine, catalog)) for check in model.table_checks]
+    judged = [(check, *judge_table(check, subject, engine, catalog)) for check in checks]
     faults = [fault for check, _, fault in judged if fault and check.severity is Severity.ERROR]
     if faults:
         raise GateClosed(tuple(faults))

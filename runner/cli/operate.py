@@ -42,11 +42,14 @@ def maintain(ask: Ask, *, dry_run: bool) -> int:
     """Compact small files, expire old snapshots, apply retention, remove orphans; runs may go on."""
     from runner import maintain as upkeep
     from runner.lake import Lake
+    from runner.ops import TABLES
     from runner.run import new_run_id
 
     project = ask.project()
     lake, now = Lake.of(project), dt.datetime.now(dt.UTC)
-    found = upkeep.jobs((m.target for m in ask.models(project)), lake.catalog)
+    # The tables of run history belong to no model: they are maintained where everything is.
+    history = [] if ask.pipeline or ask.select else [table.ref for table in TABLES]
+    found = upkeep.jobs((m.target for m in ask.models(project)), lake.catalog, history)
     if dry_run:
         for job in found:
             ask.console.note(f"{job.table}: {upkeep.due(job, lake.catalog, now)}", table=str(job.table))

@@ -32,10 +32,10 @@ def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written
         )
     elif staged.change:
         change = staged.change
-        engine.alter_table(target.table, add=change.add, widen=change.widen, rename=change.rename)
         if change.rename:
-            # While the spec still tells the old names; rows that were set aside keep their values.
+            # While the spec still tells the old names; and before the target, which a refusal here spares.
             fit_quarantine(staged, engine, catalog)
+        engine.alter_table(target.table, add=change.add, widen=change.widen, rename=change.rename)
     position = position_of(staged, run)
     crash_point("between_manifest_and_commit", plan.model.id)
     branch = run.branch if target.publish == "branch" else None

@@ -151,6 +151,7 @@ def _checks(records: object, column: str | None) -> Iterator[Check]:
             fail_above=cast(Threshold, values.get("fail_above", Threshold(count=0))),
             description=values.text("description"),
             where=values.text("where"),
+            scheduled=bool(values.get("scheduled", False)),
             places={name: at.place for name, at in values.values.items()},
         )
 

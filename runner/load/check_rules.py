@@ -10,7 +10,7 @@ from runner.errors import Fault, Place
 from runner.load.columns import is_time, known_columns
 from runner.load.reader import At
 from runner.load.types import is_type
-from runner.spec import Check, CheckKind, Model, Severity
+from runner.spec import ROW_CHECKS, Check, CheckKind, Model, Severity
 
 
 def check_faults(model: Model) -> Iterator[Fault]:
@@ -31,6 +31,7 @@ def check_faults(model: Model) -> Iterator[Fault]:
             yield from _keyless(model, check)
         named = (At(column, check.place) for column in check.columns)
         yield from known_columns(named, model.target.column_names, "this check")
+        yield from _scheduled(check)
         if rules := _RULES.get(check.kind):
             yield from rules(model, check)
     yield from _direct(model)
@@ -51,13 +52,13 @@ def _direct(model: Model) -> Iterator[Fault]:
     if model.target.publish != "direct":
         return
     for check in model.table_checks:
-        if check.severity is Severity.ERROR:
+        if check.severity is Severity.ERROR and not check.scheduled:
             yield Fault(
                 "direct-table-check",
                 check.place,
                 f"'{check.name}' closes the gate, and `publish: direct` writes before it is checked",
                 "a check of the whole table needs the table, and then readers see it already",
-                "use severity: warn, or publish: branch",
+                "use severity: warn or scheduled: true, or publish: branch",
             )
 
 
@@ -135,6 +136,17 @@ def _relationships(_: Model, check: Check) -> Iterator[Fault]:
             f"`field` names {len(fields)} and the check looks at {len(columns)} ({', '.join(columns)})",
             "each column is looked for in the field at the same place",
             "name as many fields as columns, in the same order",
+        )
+
+
+def _scheduled(check: Check) -> Iterator[Fault]:
+    if check.scheduled and (check.kind in ROW_CHECKS or check.kind is CheckKind.FRESHNESS):
+        yield Fault(
+            "useless-key",
+            check.place_of("scheduled"),
+            f"`scheduled` stands with a check of kind {check.kind}",
+            "such checks cost a run nothing: rows are checked as they are staged, age is metadata",
+            "remove `scheduled`",
         )
 
 

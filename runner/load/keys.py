@@ -111,6 +111,9 @@ CHECK_OPTIONS: Mapping[str, Key] = {
         THRESHOLD, "Tolerate this many failing rows (`10`) or this share of them (`0.5%`).", default=0
     ),
     "where": Key(TEXT, "A SQL predicate over one row: only rows that satisfy it are looked at."),
+    "scheduled": Key(
+        FLAG, "Judged by `runner check` alone: for a look at whole tables that is too much for every run."
+    ),
     "description": Key(TEXT, "What the check protects."),
 }
 

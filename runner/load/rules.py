@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator
 from typing import cast
 
@@ -11,6 +12,8 @@ from runner.load.columns import is_time, known_columns, renames
 from runner.load.reader import At, Record
 from runner.load.types import is_type
 from runner.spec import FilesInput, KafkaInput, Model, Read, Source, TableInput
+
+_YOUNGEST_ORPHAN = dt.timedelta(hours=1)
 
 #: How each kind of input can be read.
 READS: dict[type, tuple[Read, ...]] = {
@@ -76,6 +79,8 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
         at_place = cast(Record, target.record("retention")).place_of("column")
         yield from known_columns((At(retention.column, at_place),), columns, "`retention`")
         yield from _is_day(model, retention.column, at_place)
+    if (upkeep := target.record("maintenance")) and (orphans := upkeep.record("orphans")):
+        yield from _orphans(orphans)
     if model.late:
         yield from is_time(model, model.late.column, model.late.place, "`late`")
     if target.get("partitions_fixed") and not model.target.partitions:
@@ -85,6 +90,18 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
             "`partitions_fixed` stands with a table that has no partitions",
             "it promises that a key never changes its partition",
             "remove it, or declare `partitions:`",
+        )
+
+
+def _orphans(orphans: Record) -> Iterator[Fault]:
+    age = cast("dt.timedelta | None", orphans.get("older_than"))
+    if age is not None and age < _YOUNGEST_ORPHAN:
+        yield Fault(
+            "orphans-too-young",
+            orphans.place_of("older_than"),
+            f"files would be removed as orphans after {age}",
+            "a run that is still writing has files that no snapshot names yet",
+            "write an hour at least, and more than the longest run takes: 1d",
         )
 
 

@@ -6,6 +6,7 @@ instead. ``python -m runner.engine.spark`` makes it; without one everything work
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import os
 import tempfile
@@ -159,6 +160,7 @@ def exercise(spark: SparkSession, folder: Path) -> None:
     engine.rows("SELECT DISTINCT CAST(d AS STRING) AS d FROM parts WHERE date_add(d, 1) > DATE'2024-01-01'")
     engine.define("kept", _DAILY, observe={"rows": "count(*)"})
     _publish(engine, daily, ("d", "region"), str(folder / "daily"))
+    engine.append(daily, [{"d": dt.date(2024, 1, 1), "region": "south", "n": 1, "pct": 0.5}], {"warm": "yes"})
     list(engine.stream_rows(f"SELECT * FROM {daily.sql(engine.catalog)} ORDER BY n DESC, d LIMIT 10"))
     engine.close()
 
