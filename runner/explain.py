@@ -21,6 +21,7 @@ Paint = Callable[[str, str], str]
 
 _INDENT = "    "
 _LABEL = 10
+_LONG = 120
 
 
 def text(found: Preview, index: int, total: int, paint: Paint) -> Iterator[str]:
@@ -113,28 +114,38 @@ def _code(found: Preview, plan: ModelPlan) -> Iterator[str]:
 def sql_difference(found: Preview, plan: ModelPlan) -> list[str]:
     """The unified diff of the SQL that built the target and ours; no lines where the text is the same."""
     run = plan.previous.run_id if plan.previous else ""
-    before, after = (str(code.get("sql", "")).splitlines() for code in (found.was, found.now))
-    lines = difflib.unified_diff(before, after, f"run {run}", found.model.sql, lineterm="")
-    return list(lines)
+    before, after = (list(_lines(str(code.get("sql", "")))) for code in (found.was, found.now))
+    return list(difflib.unified_diff(before, after, f"run {run}", found.model.sql, lineterm=""))
 
 
-def spec_differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What the spec says otherwise: ``columns.amount: int → bigint``."""
-    before, after = (dict(_flat({k: v for k, v in code.items() if k != "sql"})) for code in (was, now))
-    names = dict.fromkeys((*before, *after))
-    return [
-        f"{name}: {before.get(name, 'none')} → {after.get(name, 'none')}"
-        for name in names
-        if before.get(name) != after.get(name)
-    ]
+def _lines(sql: str) -> Iterator[str]:
+    for line in sql.splitlines():
+        # What `changed()` stands for is one line, in which nobody would find the column that differs.
+        yield from line.replace(" AND ", "\n  AND ").splitlines() if len(line) > _LONG else (line,)
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, inner in value.items():
-        if isinstance(inner, dict):
-            yield from _flat(inner, f"{prefix}{key}.")
+def spec_differences(was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What the spec says otherwise: ``columns.amount: int → bigint``, ``columns.note: string, new``."""
+    found: list[str] = []
+    for key in dict.fromkeys((*was, *now)):
+        name, before, after = f"{prefix}{key}", was.get(key), now.get(key)
+        if before == after or name == "sql":
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += spec_differences(before, after, f"{name}.")
+        elif key in was and key in now:
+            found.append(f"{name}: {_told(before)} → {_told(after)}")
         else:
-            yield f"{prefix}{key}", str(inner)
+            value = after if key in now else before
+            words = [] if isinstance(value, dict) else [_told(value)]
+            found.append(f"{name}: {', '.join([*words, 'new' if key in now else 'gone'])}")
+    return found
+
+
+def _told(value: object) -> str:
+    if isinstance(value, list):
+        return f"({', '.join(map(_told, value))})"
+    return "none" if value in (None, "") else str(value)
 
 
 def _painted(line: str, paint: Paint) -> str:

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from runner.cli import invoke
-from runner.explain import spec_differences
+from runner.explain import spec_differences, sql_difference
 from runner.load import load_project
+from runner.plan import Mode, ModelPlan
+from runner.preview import Preview
+from tests.nouns import model, reads, rendered
 from tests.test_run import World, root
 
 __all__ = ["root"]  # a fixture
@@ -153,7 +156,7 @@ def test_a_changed_model_shows_what_changed_since_it_was_built(
     assert lines[0] == "1 of 1 shop.prices: rebuild, the model changed"
     when = "seen on main once rows have passed, before the table's checks"
     assert f"    schema     rename amount to price; {when}" in lines
-    assert "    columns.price: none → bigint" in lines
+    assert "    columns.price: bigint, new" in lines
     assert "    checks.positive.args.min: 0 → 1" in lines
     assert f"    --- run {run}" in lines
     assert "    -SELECT id, CAST(amount AS BIGINT) AS amount FROM __items" in lines
@@ -212,6 +215,36 @@ def test_a_plan_starts_no_jvm(world: World) -> None:
 
 
 def test_differences_of_a_spec_name_the_place_and_both_values() -> None:
-    was = {"sql": "a", "key": ["id"], "columns": {"id": "string", "n": "int"}, "drop": None}
-    now = {"sql": "b", "key": ["id"], "columns": {"id": "string", "n": "bigint"}, "drop": "n > 1"}
-    assert spec_differences(was, now) == ["columns.n: int → bigint", "drop: None → n > 1"]
+    check = {"kind": "range", "args": {"min": 0}}
+    was = {
+        "sql": "a",
+        "key": ["id"],
+        "columns": {"id": "string", "n": "int", "old": "date"},
+        "drop": None,
+        "checks": {"small": check},
+    }
+    now = {
+        "sql": "b",
+        "key": ["id", "day"],
+        "columns": {"id": "string", "n": "bigint", "day": "date"},
+        "drop": "n > 1",
+        "checks": {"small": {**check, "args": {"min": 1}}, "other": check},
+    }
+    assert spec_differences(was, now) == [
+        "key: (id) → (id, day)",
+        "columns.n: int → bigint",
+        "columns.old: date, gone",
+        "columns.day: date, new",
+        "drop: none → n > 1",
+        "checks.small.args.min: 0 → 1",
+        "checks.other: new",
+    ]
+
+
+def test_a_long_line_is_broken_so_that_what_differs_is_found() -> None:
+    of = model(reads("bronze.raw"))
+    plan = ModelPlan(of, rendered(), Mode.REBUILD, "", (), (), None, None)
+    tests = [f"t.column_{i} <=> s.column_{i}" for i in range(9)]
+    was, now = {"sql": " AND ".join(tests)}, {"sql": " AND ".join(["t.first <=> s.first", *tests[1:]])}
+    found = [line for line in sql_difference(Preview(of, plan, was=was, now=now), plan) if line[0] in "+-"]
+    assert found[2:] == ["-t.column_0 <=> s.column_0", "+t.first <=> s.first"]
