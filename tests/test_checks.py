@@ -338,6 +338,28 @@ def test_the_newest_value_is_never_lowered_but_by_a_rebuild(world: World) -> Non
     assert recorded(world) == {"day": "2999-01-01"}
 
 
+def test_the_newest_value_of_a_renamed_column_is_kept(world: World) -> None:
+    newest(world, "2999-01-02")
+    assert world.run() == 0
+    spec, sql = world.root / "pipelines" / "shop.yml", world.root / "sql" / "prices.sql"
+    renamed = spec.read_text().replace("day: {type: date}", "seen: {type: date, renamed_from: day}")
+    # A rebuild would read every row again.
+    renamed = renamed.replace("column: day", "column: seen")
+    renamed = renamed.replace("  - name: prices\n", "  - name: prices\n    on_change: keep\n")
+    spec.write_text(renamed)
+    sql.write_text(sql.read_text().replace("AS day", "AS seen"))
+    world.project = load_project(
+        world.root, overrides={"items": str(world.items)}, lake=world.folder / "lake"
+    )
+    world.tell("schema", "__rows", {"id": "string", "amount": "bigint", "seen": "date"})
+    world.new_items()
+    newest(world, "2999-01-01")
+    assert world.run("items", "prices") == 0
+    assert recorded(world) == {"seen": "2999-01-02"}
+    (altered,) = world.engine.asked("alter_table")
+    assert (altered["rename"], altered["add"]) == ({"day": "seen"}, {})
+
+
 def test_a_maximum_that_nothing_keeps_up_is_forgotten(world: World) -> None:
     newest(world, "2999-01-01")
     assert world.run() == 0
