@@ -47,6 +47,11 @@ class Console:
     counts: dict[str, int] = field(default_factory=dict)
     _spinner: Any = None
 
+    @property
+    def coloured(self) -> bool:
+        """Whether stdout shows colours."""
+        return _colour(sys.stdout)
+
     def line(self, text: str = "") -> None:
         """A line on stdout; nothing of it is dropped by ``--quiet``."""
         self.write(text + "\n")

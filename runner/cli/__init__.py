@@ -19,6 +19,7 @@ from runner import __version__
 from runner.argv import Verbs, usage_error
 from runner.cli import inspect, operate
 from runner.cli.check import check
+from runner.cli.plan import plan
 from runner.cli.run import run
 from runner.console import Console
 from runner.errors import Interrupted, RunnerError
@@ -38,6 +39,7 @@ def cli(ctx: click.Context) -> None:
 
 for verb in (
     run,
+    plan,
     check,
     inspect.compile,
     inspect.lint,

@@ -1,0 +1,56 @@
+"""The verb that says what a run would do."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from runner.argv import Verb
+from runner.cli.options import Ask, asks
+
+_LOOKS = {"add": "32", "remove": "31", "hunk": "36", "head": "1", "dim": "2"}
+
+
+@click.command(cls=Verb)
+@asks(selection=True)
+@click.option("--full-refresh", is_flag=True, help="As if `run --full-refresh` were asked for.")
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: one object a line.",
+)
+def plan(ask: Ask, *, full_refresh: bool, output: str) -> int:
+    """Say what `run` would do and why, from metadata alone: nothing runs and nothing is written."""
+    from runner import explain
+    from runner.errors import ProjectError
+    from runner.lake import Lake
+    from runner.preview import preview
+
+    project = ask.project()
+    models = ask.models(project)
+    console = ask.console
+    console.as_json = output == "json"
+    found = []
+    for index, one in enumerate(preview(project, models, Lake.of(project), full_refresh=full_refresh), 1):
+        found.append(one)
+        if console.as_json:
+            console.line(json.dumps(explain.values(one), ensure_ascii=False, default=str))
+        else:
+            for line in explain.text(one, index, len(models), _paint if console.coloured else _plain):
+                console.line(line)
+        if one.faults:
+            console.faults(one.faults)
+    code = ProjectError.exit_code if any(one.faults for one in found) else 0
+    console.note(explain.summary(found), exit_code=code)
+    return code
+
+
+def _paint(look: str, text: str) -> str:
+    return f"\x1b[{_LOOKS[look]}m{text}\x1b[0m"
+
+
+def _plain(look: str, text: str) -> str:
+    return text
