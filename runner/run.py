@@ -80,13 +80,14 @@ def run(
     now = dt.datetime.now(dt.UTC)
     run_id = f"{now:%Y%m%dT%H%M%S}_{secrets.token_hex(3)}"
     session = _Session(start_engine or (lambda: start_spark(project, lake, artifacts)))
+    milliseconds = f"{now.microsecond // 1000:03d}"
     shared = Shared(
         project=project,
         lake=lake,
         pins=Pins(lake.catalog, {}),
         engine=session,
         run_id=run_id,
-        received_at=f"{now:%Y-%m-%d %H:%M:%S}.{now.microsecond // 1000:03d}",
+        received_at=f"{now:%Y-%m-%d %H:%M:%S}.{milliseconds}",
         code_version=__version__,
         full_refresh=options.full_refresh,
         allow_deletes=options.allow_deletes,
@@ -95,7 +96,7 @@ def run(
         journal = Journal(
             artifacts / "run_results.json",
             run_id,
-            f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            f"{now:%Y-%m-%dT%H:%M:%S}.{milliseconds}Z",
             project.profile.name,
             selected=len(models),
             keep=history.keep,
