@@ -87,6 +87,7 @@ def run(
     now = dt.datetime.now(dt.UTC)
     run_id = new_run_id(now)
     session = _Session(start_engine or (lambda: start_spark(project, lake, artifacts)))
+    milliseconds = f"{now.microsecond // 1000:03d}"
     shared = Shared(
         project=project,
         lake=lake,
@@ -102,7 +103,7 @@ def run(
         journal = Journal(
             artifacts / "run_results.json",
             run_id,
-            f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            f"{now:%Y-%m-%dT%H:%M:%S}.{milliseconds}Z",
             project.profile.name,
             selected=len(models),
             keep=history.keep,

@@ -169,14 +169,18 @@ def test_an_example_is_cut_and_cannot_steer_the_terminal() -> None:
 
 
 def written(
-    tmp_path: Path, of: Model, *, rows: int = 0, deletes: int = 0, **given: Any
+    tmp_path: Path, of: Model, *, rows: int = 0, deletes: int = 0, before: int = 9, **given: Any
 ) -> tuple[Written, PaperLake]:
-    """The model's branch with a snapshot of so many rows."""
+    """The model's branch with a snapshot of so many rows; main had ``before``."""
     lake = PaperLake(tmp_path)
     lake.create(of.target.table, {"id": "string"})
+    lake.commit(of.target.table, rows=before)
+    base = lake.state(str(of.target.table))
     snapshot = lake.commit(of.target.table, branch="audit_r1", rows=rows, deletes=deletes)
     counts = given.pop("counts", {})
-    return Written(staged(of, counts, **given), "audit_r1", snapshot, 0, 0, 0), lake
+    rows_staged = staged(of, counts, **given)
+    rows_staged = replace(rows_staged, plan=replace(rows_staged.plan, target=base))
+    return Written(rows_staged, "audit_r1", snapshot, 0, 0, 0), lake
 
 
 def rows_between(low: int | None = None, high: int | None = None, **given: Any) -> Check:
@@ -233,6 +237,13 @@ def asked(tmp_path: Path, of: Model, **given: Any) -> str:
 def test_uniqueness_is_asked_of_the_branch(tmp_path: Path) -> None:
     sql = asked(tmp_path, with_checks(UNIQUE))
     assert "FROM `lake`.`silver`.`orders`.`branch_audit_r1` GROUP BY `id`" in sql
+
+
+def test_the_key_of_a_table_that_was_empty_is_proved_by_the_gate(tmp_path: Path) -> None:
+    on_branch, lake = written(tmp_path, with_checks(UNIQUE), before=0)
+    engine = FakeEngine()
+    (found,) = check_table(on_branch, engine, lake.catalog)
+    assert (found.status, found.total, engine.calls) == ("pass", 100, [])
 
 
 def test_the_key_is_looked_for_in_touched_partitions_old_ones_included(tmp_path: Path) -> None:

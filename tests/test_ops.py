@@ -31,7 +31,7 @@ def document(run: str, *models: str, checks: int = 1) -> dict[str, Any]:
         "metadata": {
             "runner_version": "1.2.3",
             "run_id": run,
-            "started_at": "2024-05-06T07:08:09Z",
+            "started_at": "2024-05-06T07:08:09.123Z",
             "target": "local",
             "complete": True,
         },

@@ -389,10 +389,10 @@ def test_after_an_edit_with_keep_old_rows_stay_and_new_rows_come_by_the_new_quer
 # --- an input that is upgraded -------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="the plan does not see yet that a snapshot is from before the upgrade to v3")
-def test_a_snapshot_from_before_an_upgrade_to_v3_cannot_be_told_from_a_later_one_and_rebuilds(
-    spark: SparkSession, tmp_path: Path
-) -> None:
+@pytest.mark.xfail(
+    reason="the plan does not see yet that a snapshot is from before the upgrade to v3", strict=True
+)
+def test_a_target_built_from_before_an_upgrade_to_v3_is_rebuilt(spark: SparkSession, tmp_path: Path) -> None:
     """Rows of a v2 snapshot have no row ids, so what changed since is unknown."""
     shop = Shop(spark, tmp_path, KEPT % "all", kept=COPY_SQL)
     shop.table("ext.items", ITEMS, "('a', 1), ('b', 2)", version=2)
@@ -404,7 +404,6 @@ def test_a_snapshot_from_before_an_upgrade_to_v3_cannot_be_told_from_a_later_one
     mode, reason = shop.did("shop.kept")
     assert mode == "rebuild"
     assert "ext.items" in reason
-    assert "v3" in reason
     assert shop.values("shop.kept") == [["a", 1], ["b", 2], ["c", 3]]
     # From here on it is incremental.
     shop.sql("UPDATE ext.items SET n = 9 WHERE id = 'a'")
