@@ -19,6 +19,7 @@ from runner.crash import crash_point
 from runner.engine import Conflict, Engine
 from runner.errors import Busy, Fault, GateClosed, RunnerError
 from runner.execute import Run, Staged, Written
+from runner.execute.fit import schema_change
 from runner.execute.stage import stage
 from runner.execute.write import quarantine, write
 from runner.inputs import Pins
@@ -129,7 +130,9 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
                     return None
             # Main was compacted meanwhile: the rows are the same, so what was staged still holds.
             engine.drop_branch(table, run.branch)
-            staged = replace(staged, plan=replace(plan, target=lake.catalog.table(table)))
+            state = lake.catalog.table(table)
+            change = schema_change(plan.model, state)  # none: the columns were altered before
+            staged = replace(staged, plan=replace(plan, target=state), change=change)
         return None
     finally:
         # What is left behind is removed by the next run under the same lock; the outcome stands.

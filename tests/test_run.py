@@ -527,6 +527,28 @@ def test_where_main_was_compacted_meanwhile_the_same_staged_rows_are_merged_agai
     assert built.branches("shop.items") == ["main"]
 
 
+def test_a_table_that_is_compacted_meanwhile_is_altered_once(built: World) -> None:
+    table = TableRef.parse("shop.items")
+    fields = built.lake.metadata[table]["schemas"][0]["fields"]
+    amount = fields.pop()
+    built.lake.write(table)
+
+    def alter(**given: Any) -> None:
+        fields.append(amount)
+        built.lake.write(table)
+
+    def compact(table: TableRef, branch: str) -> bool:
+        built.lake.commit(table, rows=100, operation="replace")
+        return built.lake.fast_forward(table, branch)
+
+    usual = built.engine.answers["fast_forward"]
+    built.tell("fast_forward", "shop.items", InTurn(lambda **given: compact(**given), usual))
+    built.engine.answers["alter_table"] = alter
+    assert built.run("items") == 0
+    assert [call["add"] for call in built.engine.asked("alter_table")] == [{"amount": "bigint"}]
+    assert len(built.engine.asked("create_branch")) == 2
+
+
 def test_a_target_that_keeps_moving_is_busy_after_five_attempts(built: World) -> None:
     before = built.lake.head("shop.prices")
     built.tell("fast_forward", "shop.prices", lambda **given: moved(built, **given))
