@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from producer.generate import lines as generated_lines
@@ -252,12 +252,12 @@ class Story:
             engine.fast_forward = publish  # type: ignore[method-assign]
 
 
-def deal(seeds: int, steps: int) -> list[list[str]]:
+def deal(seeds: Sequence[int], steps: int) -> dict[int, list[str]]:
     """What each step of each seed does: every kind as often as every other, in an order of its own."""
     deck: list[str] = []
-    chance = random.Random(1)
-    while len(deck) < seeds * steps:
+    chance = random.Random(sum(seeds))
+    while len(deck) < len(seeds) * steps:
         round_ = list(KINDS)
         chance.shuffle(round_)
         deck += round_
-    return [deck[i * steps : (i + 1) * steps] for i in range(seeds)]
+    return {seed: deck[i * steps : (i + 1) * steps] for i, seed in enumerate(seeds)}

@@ -55,7 +55,7 @@ def test_every_incremental_run_equals_a_rebuild(
 ) -> None:
     lab = Lab(spark, tmp_path / "lab", root=eager_project(tmp_path / "project", keep_days=90))
     story = Story(lab, seed, steps=STEPS)
-    for number, kind in enumerate(deal(len(SEEDS), STEPS)[SEEDS.index(seed)], 1):
+    for number, kind in enumerate(deal(SEEDS, STEPS)[seed], 1):
         did = story.step(kind)
         with capsys.disabled():
             print(f"\n  seed {seed}, step {number} of {STEPS}: {did}", end="", flush=True)
@@ -64,7 +64,7 @@ def test_every_incremental_run_equals_a_rebuild(
 
 
 def test_every_kind_is_dealt_at_least_twice() -> None:
-    dealt = [kind for steps in deal(5, 8) for kind in steps]
+    dealt = [kind for steps in deal((1, 2, 3, 4, 5), 8).values() for kind in steps]
     assert all(dealt.count(kind) >= 2 for kind in KINDS)
 
 
