@@ -231,7 +231,8 @@ def maintain_all(
         try:
             yield maintain(job, lake, keeper, now, run_id=run_id)
         except Busy as busy:
-            yield Upkeep(job.table, busy=busy.fault.what)
+            told = busy.fault.what.replace("__maintenance is being written", " is being maintained")
+            yield Upkeep(job.table, busy=told)
     ages = [job.settings.orphans_older_than for job in found]
     if ages:
         remove_manifests(lake, now - max(ages))

@@ -180,8 +180,8 @@ def without_null_safe_groups(patch: pytest.MonkeyPatch) -> None:
 def without_old_images(patch: pytest.MonkeyPatch) -> None:
     bind_diff = SparkEngine.bind_diff
 
-    def only_new(self: SparkEngine, *given: Any) -> Diff:
-        return replace(bind_diff(self, *given), old=False)
+    def only_new(self: SparkEngine, *given: Any, **named: Any) -> Diff:
+        return replace(bind_diff(self, *given, **named), old=False)
 
     patch.setattr(SparkEngine, "bind_diff", only_new)
 
