@@ -162,6 +162,9 @@ def _source_predicate(
     """
     if read.until is None:
         return ""
+    if values and not any(values.values()):
+        # No group is touched, and Spark fails on partitions that a literal `false` leaves out.
+        return "false"
     columns = engine.bind_partitions(_PARTITIONS, read.table, read.until.id)
     tests = []
     for mapping in read.source.by:
