@@ -72,7 +72,16 @@ summary: setup ## What the gold tables tell: busiest wikis, trending pages, cont
 .PHONY: test
 test: setup lint ## Everything that must hold: lint, the fast tests, the tests on Spark
 	$(PYTHON) -m pytest -m "not spark"
-	$(PYTHON) -m pytest -m spark
+	@$(MAKE) -j2 --output-sync=target spark-histories spark-rest
+
+# Two sessions side by side: the tests that take longest, and all others.
+HISTORIES := tests/spark/test_exact.py tests/spark/test_crash.py
+
+.PHONY: spark-histories spark-rest
+spark-histories:
+	$(PYTHON) -m pytest -m spark $(HISTORIES)
+spark-rest:
+	$(PYTHON) -m pytest -m spark $(addprefix --ignore=,$(HISTORIES))
 
 .PHONY: fast
 fast: setup lint ## What needs no Spark: lint and the fast tests

@@ -15,8 +15,10 @@ import pytest
 pytestmark = pytest.mark.spark
 ROOT = Path(__file__).resolve().parent.parent.parent
 PREAMBLE = """
+import signal
 import sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without
 from runner.engine.spark.launch import launch, stop
 ENDLESS = "SELECT sum(hash(a.id, b.id)) FROM range(1000000) a CROSS JOIN range(1000000) b"
 """
