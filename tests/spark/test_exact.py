@@ -19,7 +19,7 @@ from tests.spark.story import BRONZE, KINDS, SILVER, Story, deal
 
 SEEDS = tuple(int(s) for s in os.environ.get("EXACT_SEEDS", "1,2,3,4,5").split(","))
 STEPS = int(os.environ.get("EXACT_STEPS", "8"))
-EVERY = int(os.environ.get("EXACT_EVERY", "3"))
+EVERY = int(os.environ.get("EXACT_EVERY", "4"))
 
 DAY = {SILVER: "event_date"}
 
