@@ -37,7 +37,7 @@ HOW = (
 
 def run(options: Options) -> Outcome:
     """Counts of one late day, by table."""
-    days, events, number = (30, 6_000, 50) if options.quick else (30, 300_000, 500)
+    days, events, number = (30, 6_000, 50) if options.quick else (30, 30_000, 200)
     log = options.work / "increment.log"
     lake = options.work / "lake"
     built = build(lake, history(options.work / "events", days=days, events=events), log=log)
