@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from runner import __version__
 from runner.engine import Engine, Keeper
@@ -31,6 +31,8 @@ from runner.spec import Model, Project
 
 if TYPE_CHECKING:
     from runner.engine.spark.engine import SparkEngine
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,16 @@ class Event:
 
 
 @dataclass
-class _Session:
-    """Spark, started at the first call and kept for the run."""
+class Lazy(Generic[T]):
+    """A session, started at the first call and kept; ``started`` is None until then."""
 
-    start: Callable[[], Engine]
-    engine: Engine | None = None
+    start: Callable[[], T]
+    started: T | None = None
 
-    def __call__(self) -> Engine:
-        if self.engine is None:
-            self.engine = self.start()
-        return self.engine
+    def __call__(self) -> T:
+        if self.started is None:
+            self.started = self.start()
+        return self.started
 
 
 def run(
@@ -86,7 +88,7 @@ def run(
     artifacts = options.artifacts or project.root / "target"
     now = dt.datetime.now(dt.UTC)
     run_id = new_run_id(now)
-    session = _Session(start_engine or (lambda: start_spark(project, lake, artifacts)))
+    session = Lazy[Engine](start_engine or (lambda: start_spark(project, lake, artifacts)))
     milliseconds = f"{now.microsecond // 1000:03d}"
     shared = Shared(
         project=project,
@@ -109,8 +111,8 @@ def run(
             keep=history.keep,
         )
         code = _run_models(project, models, options, rendered, shared, journal, on_event)
-        if session.engine is not None:
-            history.write(session.engine)
+        if session.started is not None:
+            history.write(session.started)
     return code
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.argv import Verb
-from runner.cli.options import Ask, asks
+from runner.cli.options import AS_OBJECTS, Ask, asks
 
 if TYPE_CHECKING:
     from runner.audit import Checked
@@ -20,13 +20,7 @@ _WORDS = {"pass": "passed", "warn": "warned", "fail": "failed", "skipped": "skip
 
 @click.command(cls=Verb)
 @asks(selection=True)
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json: one object a line.",
-)
+@AS_OBJECTS
 def check(ask: Ask, *, output: str) -> int:
     """Run all checks over the published tables, whole; nothing is written. Exit 3 where one fails."""
     from runner.audit import audit

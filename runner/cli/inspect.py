@@ -8,7 +8,7 @@ import os
 import click
 
 from runner.argv import Verb
-from runner.cli.options import Ask, asks
+from runner.cli.options import AS_OBJECTS, Ask, asks
 from runner.errors import fail
 from runner.spec import Model
 
@@ -37,13 +37,7 @@ def lint(ask: Ask) -> int:
 
 @click.command(cls=Verb)
 @asks(selection=True)
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json: one object a line.",
-)
+@AS_OBJECTS
 def ls(ask: Ask, *, output: str) -> int:
     """List models in the order in which they run."""
     for model in ask.models(ask.project()):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.argv import Verb
-from runner.cli.options import Ask, asks
+from runner.cli.options import LOCK_TIMEOUT, Ask, asks
 from runner.errors import fail
 from runner.refs import TableRef
 
@@ -20,19 +20,11 @@ if TYPE_CHECKING:
     from runner.spec import Project
 
 
-class _Started:
-    """A keeper, started when it is first needed."""
+def _keeper(project: Project, lake: Lake) -> Callable[[], Keeper]:
+    """A session for maintenance, started when it is first needed."""
+    from runner.run import Lazy, start_keeper
 
-    def __init__(self, project: Project, lake: Lake) -> None:
-        self._project, self._lake = project, lake
-        self._keeper: Keeper | None = None
-
-    def __call__(self) -> Keeper:
-        if self._keeper is None:
-            from runner.run import start_keeper
-
-            self._keeper = start_keeper(self._project, self._lake, self._project.root / "target")
-        return self._keeper
+    return Lazy(lambda: start_keeper(project, lake, project.root / "target"))
 
 
 @click.command(cls=Verb)
@@ -55,7 +47,7 @@ def maintain(ask: Ask, *, dry_run: bool) -> int:
             ask.console.note(f"{job.table}: {upkeep.due(job, lake.catalog, now)}", table=str(job.table))
         return 0
     code = 0
-    for ended in upkeep.maintain_all(found, lake, _Started(project, lake), now, run_id=new_run_id(now)):
+    for ended in upkeep.maintain_all(found, lake, _keeper(project, lake), now, run_id=new_run_id(now)):
         ask.console.note(f"{ended.table}: {ended.describe()}", **ended.values())
         code = max(code, ended.exit_code)
     return code
@@ -68,14 +60,7 @@ def maintain(ask: Ask, *, dry_run: bool) -> int:
 @click.option("--to", "to", metavar="SNAPSHOT", help="The table that has this snapshot, to it.")
 @click.option("--force", is_flag=True, help="Undo commits of others, too, which no run makes again.")
 @click.option("--dry-run", is_flag=True, help="Say what would be undone; change nothing.")
-@click.option(
-    "--lock-timeout",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for a writer.",
-)
+@LOCK_TIMEOUT
 def rollback(
     ask: Ask,
     *,
@@ -107,7 +92,7 @@ def rollback(
     way_back.roll_back(
         find,
         lake,
-        _Started(project, lake),
+        _keeper(project, lake),
         force=force,
         lock_timeout=lock_timeout,
         run_id=new_run_id(dt.datetime.now(dt.UTC)),

@@ -53,6 +53,24 @@ _OUTPUT = (
 )
 
 
+#: What several verbs ask for beside these, each in its own place among their options.
+AS_OBJECTS = click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: one object a line.",
+)
+LOCK_TIMEOUT = click.option(
+    "--lock-timeout",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another writer.",
+)
+
+
 @dataclass(frozen=True)
 class Ask:
     """What the shared options say. ``pipeline`` and ``select`` are empty for verbs without them."""

@@ -7,7 +7,7 @@ import json
 import click
 
 from runner.argv import Verb
-from runner.cli.options import Ask, asks
+from runner.cli.options import AS_OBJECTS, Ask, asks
 
 _LOOKS = {"add": "32", "remove": "31", "hunk": "36", "head": "1", "dim": "2"}
 
@@ -15,13 +15,7 @@ _LOOKS = {"add": "32", "remove": "31", "hunk": "36", "head": "1", "dim": "2"}
 @click.command(cls=Verb)
 @asks(selection=True)
 @click.option("--full-refresh", is_flag=True, help="As if `run --full-refresh` were asked for.")
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json: one object a line.",
-)
+@AS_OBJECTS
 def plan(ask: Ask, *, full_refresh: bool, output: str) -> int:
     """Say what `run` would do and why, from metadata alone: nothing runs and nothing is written."""
     from runner import explain

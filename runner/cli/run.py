@@ -7,21 +7,14 @@ import time
 import click
 
 from runner.argv import Verb
-from runner.cli.options import Ask, asks
+from runner.cli.options import LOCK_TIMEOUT, Ask, asks
 from runner.console import summary_line
 
 
 @click.command(cls=Verb)
 @asks(selection=True, output=True)
 @click.option("-x", "--fail-fast", is_flag=True, help="Stop at the first model that fails.")
-@click.option(
-    "--lock-timeout",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for another writer.",
-)
+@LOCK_TIMEOUT
 @click.option(
     "--full-refresh", is_flag=True, help="Rebuild from all rows; readers see only true differences."
 )

@@ -166,6 +166,8 @@ def _source_predicate(
         # No group is touched, and Spark fails on partitions that a literal `false` leaves out.
         return "false"
     columns = engine.bind_partitions(_PARTITIONS, read.table, read.until.id)
+    if not columns:
+        return ""
     tests = []
     for mapping in read.source.by:
         usable = [c for c in values if columns_of(mapping[c]) <= set(columns)]
@@ -177,6 +179,8 @@ def _source_predicate(
         for c, of in columns.items()
         if any(c in columns_of(sql) for mapping in read.source.by for sql in mapping.values())
     }
+    if not used:  # constants alone tell no partition from another
+        return ""
     where = " OR ".join(f"({test})" for test in tests)
     found = engine.rows(f"SELECT DISTINCT {texts(used)} AS t FROM {_PARTITIONS} WHERE {where}")
     return partition_predicate("", used, {tuple(row["t"].values()) for row in found})
