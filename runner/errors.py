@@ -15,6 +15,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, order=True)
@@ -84,9 +85,13 @@ class RunFailed(RunnerError):
 
 @dataclass
 class GateClosed(RunnerError):
-    """Checks of severity error failed: readers still see the old snapshot."""
+    """Checks of severity error failed: readers still see the old snapshot.
+
+    ``results``: what all checks asked so far gave (:class:`runner.check.gate.CheckResult`), for the records.
+    """
 
     faults: Sequence[Fault] = field(default_factory=tuple)
+    results: Sequence[Any] = field(default_factory=tuple)
     exit_code = 3
 
     def __str__(self) -> str:

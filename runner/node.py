@@ -119,8 +119,8 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
         row_checks = judge(staged, engine)
         for _ in range(_ATTEMPTS):
             written = write(staged, engine, run, lake.catalog)
-            checks = row_checks + check_table(written, engine, lake.catalog)
-            _brake(written, allow=shared.allow_deletes or shared.full_refresh)
+            checks = check_table(written, engine, lake.catalog, row_checks)
+            _brake(written, checks, allow=shared.allow_deletes or shared.full_refresh)
             crash_point("after_checks", plan.model.id)
             quarantine(staged, engine, run, lake.catalog, held)
             match publish(written, engine, lake.catalog):
@@ -176,7 +176,7 @@ def _rows(lake: Lake, table: TableRef) -> int:
     return head.rows if head else 0
 
 
-def _brake(written: Written, *, allow: bool) -> None:
+def _brake(written: Written, checks: tuple[CheckResult, ...], *, allow: bool) -> None:
     """Close the gate on a run that would delete much of its target: an input may have lost rows."""
     plan = written.staged.plan
     before = plan.base.rows if plan.base else 0
@@ -193,7 +193,8 @@ def _brake(written: Written, *, allow: bool) -> None:
                 f"max_deleted is {limit}; its input {inputs} lost rows, or the query gives fewer",
                 "look at the input; if the rows are to go, run again with --allow-deletes",
             ),
-        )
+        ),
+        checks,
     )
 
 
@@ -238,5 +239,6 @@ def failed_node(model: Model, error: RunnerError, seconds: float, faults: tuple[
         table=str(model.target.table),
         status=_STATUS.get(error.exit_code, "error"),
         seconds=seconds,
+        checks=error.results if isinstance(error, GateClosed) else (),
         faults=faults,
     )

@@ -790,6 +790,27 @@ def test_a_failed_run_is_part_of_history(built: World) -> None:
     assert rows["shop.totals"]["status"] == "skipped"
 
 
+def test_checks_that_closed_a_gate_are_part_of_history(built: World) -> None:
+    usual = built.commit
+
+    def empty(**given: Any) -> None:
+        built.rows = 0
+        usual(**given)
+        built.rows = 100
+
+    built.tell("stage", "shop.stock", {"kept": 3, "check_0": 1, "check_1": 1})
+    built.tell("commit", "shop.totals", empty)
+    assert built.run() == 3
+    ended: dict[str, list[tuple[str, str]]] = {}
+    for row in built.engine.asked("append")[-1]["rows"]:
+        ended.setdefault(row["model"], []).append((row["check_name"], row["status"]))
+    # One closed on its staged rows, one on its branch: what passed before is told as well.
+    assert "error" in [status for _, status in ended["shop.stock"]]
+    assert ended["shop.totals"][-1] == ("not_empty", "error")
+    assert [status for _, status in ended["shop.totals"][:-1]] == ["pass"] * (len(ended["shop.totals"]) - 1)
+    assert len(ended["shop.totals"]) > 1
+
+
 def test_history_that_another_run_is_writing_waits_without_a_word(
     built: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,7 +57,7 @@ def judge(staged: Staged, engine: Engine) -> tuple[CheckResult, ...]:
             faults.append(row_fault(check, staged.plan.model, failed, total, rows, fix=_FIX))
     faults += _key_faults(staged, engine)
     if faults:
-        raise GateClosed(tuple(faults))
+        raise GateClosed(tuple(faults), tuple(results))
     return tuple(results)
 
 

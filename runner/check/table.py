@@ -49,18 +49,21 @@ class Subject:
 Judged = tuple[CheckResult, Fault | None]
 
 
-def check_table(written: Written, engine: Engine, catalog: Catalog) -> tuple[CheckResult, ...]:
-    """Results of the table checks of a written model; raises GateClosed."""
+def check_table(
+    written: Written, engine: Engine, catalog: Catalog, row_checks: tuple[CheckResult, ...] = ()
+) -> tuple[CheckResult, ...]:
+    """Results of all checks of a written model: ``row_checks``, and those of the table; raises GateClosed."""
     model = written.staged.plan.model
     checks = [check for check in model.table_checks if not check.scheduled]
     if not checks:
-        return ()
+        return row_checks
     subject = _subject(written, engine, catalog)
     judged = [(check, *judge_table(check, subject, engine, catalog)) for check in checks]
     faults = [fault for check, _, fault in judged if fault and check.severity is Severity.ERROR]
+    results = (*row_checks, *(found for _, found, _ in judged))
     if faults:
-        raise GateClosed(tuple(faults))
-    return tuple(found for _, found, _ in judged)
+        raise GateClosed(tuple(faults), results)
+    return results
 
 
 def judge_table(check: Check, subject: Subject, engine: Engine, catalog: Catalog) -> Judged:
