@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from runner.lineage import compile_project
+from runner.load import load_project
+from runner.render import Rendered
+from tests.desk import Desk
+from tests.projects import MERGE, write
+from tests.world import SPEC, World
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,3 +36,43 @@ def spark() -> Iterator[SparkSession]:
     session = launch(log_file=ROOT / "target" / "logs" / "tests.log")
     yield session
     stop(session)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    queries = {
+        name: MERGE.format(
+            query=f"SELECT id, CAST(amount AS BIGINT) AS amount FROM {{{{ source('{source}') }}}}"
+        )
+        for name, source in {"items": "csv", "prices": "items", "totals": "prices", "stock": "items"}.items()
+    }
+    files = {"pipelines/shop.yml": SPEC, "profiles.yml": "default: local\ntargets: {local: {type: local}}\n"}
+    files |= {f"sql/{name}.sql": text.replace("{{{{", "{{") for name, text in queries.items()}
+    return write(tmp_path_factory.mktemp("shop"), files)
+
+
+@pytest.fixture(scope="module")
+def compiled(root: Path) -> Mapping[str, Rendered]:
+    """Compiled once: no test here changes a spec or a query."""
+    return compile_project(load_project(root))
+
+
+@pytest.fixture
+def world(
+    root: Path, tmp_path: Path, compiled: Mapping[str, Rendered], monkeypatch: pytest.MonkeyPatch
+) -> World:
+    monkeypatch.setattr("runner.run.compile_project", lambda project, models: compiled)
+    return World(root, tmp_path)
+
+
+@pytest.fixture
+def built(world: World) -> World:
+    """A lake in which everything is built, and new items that wait."""
+    assert world.run() == 0
+    world.new_items()
+    return world
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)

@@ -17,9 +17,8 @@ from runner.load import load_project
 from runner.plan import Mode, ModelPlan
 from runner.preview import Preview
 from tests.nouns import model, reads, rendered
-from tests.test_run import World, root
+from tests.world import World
 
-__all__ = ["root"]  # a fixture
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

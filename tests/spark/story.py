@@ -10,7 +10,7 @@ import datetime as dt
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from producer.generate import lines as generated_lines
 from runner import ledger
@@ -160,35 +160,42 @@ class Story:
             spare = {*state.branches.values(), carrier.id if carrier else 0}
             self.lab.keeper().expire(state.ref, [i for i in state.snapshots if i not in spare])
 
-    def retain(self) -> None:
+    def retain(self) -> bool:
         """The first day that bronze still has leaves it."""
         days = sorted(
             {str(r["d"]) for r in self.lab.sql(f"SELECT DISTINCT event_date AS d FROM {BRONZE}") if r["d"]}
         )
-        if len(days) < 4:
-            return
+        if len(days) < 3:
+            return False
         edge = days[1]
         now = dt.datetime.fromisoformat(f"{edge}T12:00:00+00:00") + dt.timedelta(days=90)
         done = self.lab.maintain(settings=EAGER, now=now)
         if done[BRONZE].rows_removed:
             self.edge = max(self.edge, edge)
+        return bool(done[BRONZE].rows_removed)
 
-    def roll_back_run(self) -> None:
+    def roll_back_run(self) -> bool:
         """Every table of the last run, and what came after it."""
         run = self.lab.run_id
         if any(r["status"] == "success" for r in self.lab.results().values()):
             self.again.clear()  # its files are read again, and hand-made changes of theirs are undone
-            with suppress(ProjectError):  # what it would go back to is expired
-                self.lab.roll_back(lambda catalog: steps_of_run(catalog, run), force=True)
+            try:
+                return bool(self.lab.roll_back(lambda catalog: steps_of_run(catalog, run), force=True))
+            except ProjectError as error:
+                # What it would go back to was expired: nothing else may stand in the way.
+                if not {fault.code for fault in error.faults} <= {"snapshot-expired", "unknown-run"}:
+                    raise
+        return False
 
-    def roll_back_bronze(self) -> None:
+    def roll_back_bronze(self) -> bool:
         """Bronze alone, one commit back: its readers see the difference."""
         state = self.lab.lake.catalog.table(TableRef.parse(BRONZE))
         head = state.head() if state else None
         if state and head and head.parent in state.snapshots and state.snapshots[head.parent].rows:
             parent = head.parent
             self.again.clear()
-            self.lab.roll_back(lambda catalog: steps_to(catalog, parent, None), force=True)
+            return bool(self.lab.roll_back(lambda catalog: steps_to(catalog, parent, None), force=True))
+        return False
 
     # races: something happens to a table at the moment of its publication
 
@@ -214,15 +221,24 @@ class Story:
     # the run
 
     def step(self, kind: str) -> str:
-        """Do ``kind``, mostly a delivery beside it, and run until nothing is left to do; what was done."""
+        """Do ``kind``, mostly a delivery beside it, and run until nothing is left to do; what was done.
+
+        ``done`` counts what had an effect: a rollback of nothing is none, nor a race that met nobody.
+        """
         chosen = [kind] if self.sent else ["deliver"]
-        if kind != "deliver" and self.sent and self.random.random() < 0.7:
-            chosen.insert(self.random.randrange(2), "deliver")
+        racing = kind.startswith("race_")  # without something to publish there is nobody to race
+        if kind != "deliver" and self.sent and (racing or self.random.random() < 0.7):
+            # A rollback undoes the last run, so it comes before anything else.
+            after = kind.startswith("roll_back")
+            chosen.insert(1 if after else self.random.randrange(2), "deliver")
         for name in chosen:
-            getattr(self, name)()
-            self.done[name] += 1
+            if getattr(self, name)() is not False and not name.startswith("race_"):
+                self.done[name] += 1
+        raced = self.hook
         with self._racing():
             self._run()
+            if raced and self.hook is None and racing and self.sent:
+                self.done[kind] += 1
         if "race_source" in chosen:
             self._run()
         return " + ".join(chosen)
