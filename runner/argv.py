@@ -38,9 +38,15 @@ class Verb(click.Command):
     """A verb; ``-s a b`` is ``-s a -s b``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(
-            ctx, _spread(args) if any(p.name == "select" for p in self.params) else args
-        )
+        try:
+            return super().parse_args(
+                ctx, _spread(args) if any(p.name == "select" for p in self.params) else args
+            )
+        except click.UsageError as error:
+            error.ctx = (
+                error.ctx or ctx
+            )  # click's parser does not say of which verb an option lacks its value
+            raise
 
 
 def _spread(args: Sequence[str]) -> list[str]:

@@ -90,7 +90,7 @@ class Console:
             case RunFailed() | Busy():
                 self.faults((error.fault,))
             case _:
-                self.complain("interrupted: nothing of the unfinished model was published")
+                self.complain("interrupted: what was unfinished is not published")
 
     def faults(self, faults: Iterable[Fault]) -> None:
         """Faults on stderr, each with its place as seen from the current folder."""

@@ -170,7 +170,7 @@ def test_an_interrupt_ends_with_130(
 ) -> None:
     fails(monkeypatch, error)
     assert invoke([]) == 130
-    assert capsys.readouterr().err == "interrupted: nothing of the unfinished model was published\n"
+    assert capsys.readouterr().err == "interrupted: what was unfinished is not published\n"
 
 
 def test_a_bug_is_called_one_and_kept(
