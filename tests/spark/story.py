@@ -225,9 +225,12 @@ class Story:
 
         ``done`` counts what had an effect: a rollback of nothing is none, nor a race that met nobody.
         """
-        chosen = [kind] if self.sent else ["deliver"]
+        while not self.sent or self.files < 2:  # a lake with something to lose
+            self.deliver()
+            self._run()
+        chosen = [kind]
         racing = kind.startswith("race_")  # without something to publish there is nobody to race
-        if kind != "deliver" and self.sent and (racing or self.random.random() < 0.7):
+        if kind != "deliver" and (racing or self.random.random() < 0.7):
             # A rollback undoes the last run, so it comes before anything else.
             after = kind.startswith("roll_back")
             chosen.insert(1 if after else self.random.randrange(2), "deliver")
@@ -237,7 +240,7 @@ class Story:
         raced = self.hook
         with self._racing():
             self._run()
-            if raced and self.hook is None and racing and self.sent:
+            if raced and self.hook is None:
                 self.done[kind] += 1
         if "race_source" in chosen:
             self._run()
