@@ -9,7 +9,8 @@ import click
 
 from runner.errors import Fault, ProjectError, did_you_mean, fail
 
-_SELECT = ("-s", "--select")
+#: Options that take several words: ``-s a b`` is ``-s a -s b``.
+_LISTS = ("-s", "--select", "--exclude", "-p", "--pipeline")
 
 
 class Verbs(click.Group):
@@ -51,13 +52,13 @@ class Verb(click.Command):
 
 def _spread(args: Sequence[str]) -> list[str]:
     found: list[str] = []
-    listing = False
+    listing = ""
     for arg in args:
         if listing and not arg.startswith("-"):
-            found += [] if found[-1] in _SELECT else ["-s"]
+            found += [] if found[-1] == listing else [listing]
             found.append(arg)
             continue
-        listing = arg in _SELECT
+        listing = arg if arg in _LISTS else ""
         found.append(arg)
     return found
 

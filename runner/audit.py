@@ -68,7 +68,7 @@ def audit(
         new_run_id(now),
         f"{now:%Y-%m-%dT%H:%M:%SZ}",
         project.profile.name,
-        selected=len(models),
+        selected={m.id: rendered[m.id].fingerprint for m in models},
     )
     subjects = {m.id: _published(m, rendered, states[m.id], project, lake, now) for m in models}
     total = sum(len(subject.checks()) for subject in subjects.values() if subject)

@@ -11,12 +11,14 @@ import json
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from runner.errors import Busy, Fault, GateClosed, Place, ProjectError, RunFailed, RunnerError
+from runner.progress import Progress
 
 if TYPE_CHECKING:
     from runner.run import Event
@@ -45,7 +47,9 @@ class Console:
     quiet: bool = False
     root: Path | None = None
     counts: dict[str, int] = field(default_factory=dict)
-    _spinner: Any = None
+    _progress: Progress = field(default_factory=Progress)
+    # Events come from every thread that runs a model.
+    _one_at_a_time: threading.RLock = field(default_factory=threading.RLock)
 
     @property
     def coloured(self) -> bool:
@@ -69,7 +73,16 @@ class Console:
 
     def event(self, event: Event) -> None:
         """One step of a run, at once."""
-        self._spin(None)
+        with self._one_at_a_time:
+            self._progress.heed(event)
+            if event.kind != "stage":
+                self._write_event(event)
+            # Stages are for those who watch.
+            if not self.as_json and not self.quiet and _colour(sys.stdout):
+                self._progress.show()
+
+    def _write_event(self, event: Event) -> None:
+        self._progress.hide()
         self.counts[event.kind] = self.counts.get(event.kind, 0) + 1
         if self.as_json:
             self.line(json.dumps(_event_values(event), ensure_ascii=False, default=str))
@@ -78,12 +91,10 @@ class Console:
         sys.stdout.flush()
         if event.faults and not self.as_json:
             self.faults(event.faults)
-        if event.kind == "start":
-            self._spin(event.name)
 
     def error(self, error: RunnerError) -> None:
         """The message of an error on stderr."""
-        self._spin(None)
+        self._progress.hide()
         match error:
             case ProjectError() | GateClosed():
                 self.faults(error.faults)
@@ -105,28 +116,18 @@ class Console:
 
     def complain(self, text: str) -> None:
         """A line on stderr."""
-        self._spin(None)
+        self._progress.hide()
         sys.stdout.flush()
         sys.stderr.write(text + "\n")
 
     def close(self) -> None:
         """Stop what moves on the terminal."""
-        self._spin(None)
+        self._progress.hide()
 
     def _from_here(self, place: Place | None) -> Place | None:
         if place is None or self.root is None or not (self.root / place.file).exists():
             return place
         return dataclasses.replace(place, file=os.path.relpath(self.root / place.file))
-
-    def _spin(self, name: str | None) -> None:
-        if self._spinner is not None:
-            self._spinner.stop()
-            self._spinner = None
-        if name and not self.as_json and not self.quiet and sys.stdout.isatty() and _colour(sys.stdout):
-            from rich.status import Status  # for terminals only: it takes 50 ms to import
-
-            self._spinner = Status(f"{name} …", spinner="dots")
-            self._spinner.start()
 
 
 def progress_line(event: Event, *, width: int, colour: bool = False) -> str:

@@ -6,8 +6,9 @@ In: a source, the tables' pinned states, the position of its reader. Out: :class
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner import ledger
@@ -27,15 +28,18 @@ class Pins:
 
     catalog: Catalog
     states: MutableMapping[TableRef, TableState | None]
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def state(self, table: TableRef) -> TableState | None:
-        if table not in self.states:
-            self.states[table] = self.catalog.table(table)
-        return self.states[table]
+        with self._one_at_a_time:
+            if table not in self.states:
+                self.states[table] = self.catalog.table(table)
+            return self.states[table]
 
     def release(self, table: TableRef) -> None:
         """After a publication its readers, which come later, see the new head."""
-        self.states.pop(table, None)
+        with self._one_at_a_time:
+            self.states.pop(table, None)
 
 
 def read_table(

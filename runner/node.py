@@ -29,6 +29,7 @@ from runner.publish import Outcome, publish
 from runner.record import NodeResult
 from runner.refs import TableRef
 from runner.render import Rendered
+from runner.schedule import Stop
 from runner.spec import Model, Project
 
 _log = logging.getLogger(__name__)
@@ -42,12 +43,14 @@ _STATUS = {GateClosed.exit_code: "gated", Busy.exit_code: "busy"}
 
 @dataclass(frozen=True)
 class Shared:
-    """What the models of one run share. ``engine`` starts Spark when it is first called."""
+    """What the models of one run share. ``engine``: the session of the thread that asks, which starts Spark
+    when it is first called."""
 
     project: Project
     lake: Lake
     pins: Pins
     engine: Callable[[], Engine]
+    stop: Stop
     run_id: str
     now: dt.datetime
     code_version: str
@@ -55,10 +58,22 @@ class Shared:
     allow_deletes: bool
 
 
+def _ignore(stage: str) -> None:
+    """Nobody watches."""
+
+
 def run_node(
-    model: Model, rendered: Rendered, shared: Shared, on_plan: Callable[[ModelPlan], None]
+    model: Model,
+    rendered: Rendered,
+    shared: Shared,
+    on_plan: Callable[[ModelPlan], None],
+    *,
+    on_stage: Callable[[str], None] = _ignore,
 ) -> NodeResult:
-    """Run one model under its target's lock; raises the errors of the stages."""
+    """Run one model under its target's lock; raises the errors of the stages.
+
+    ``on_stage`` hears what the model is at, in a few words.
+    """
     started = time.monotonic()
     for _ in range(_ATTEMPTS):
         plan = make_plan(
@@ -77,7 +92,7 @@ def run_node(
             return _aged(_result(plan, "nothing", started), plan, known, shared)
         on_plan(plan)
         try:
-            done = _attempt(plan, shared)
+            done = _attempt(plan, shared, on_stage)
         except Conflict:
             done = None
         if done is not None:
@@ -99,29 +114,32 @@ def run_node(
     )
 
 
-def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResult, ...]] | None:
+def _attempt(
+    plan: ModelPlan, shared: Shared, on_stage: Callable[[str], None]
+) -> tuple[Written, tuple[CheckResult, ...]] | None:
     """Stage, judge, write, check, publish; None where main moved meanwhile."""
     table, lake = plan.model.target.table, shared.lake
     require_references(plan.model, lake.catalog)
+    on_stage("waiting for Spark")
     engine = shared.engine()
-    run = Run(
-        shared.run_id,
-        f"{shared.now:%Y-%m-%d %H:%M:%S}.{shared.now.microsecond // 1000:03d}",
-        str(lake.scratch(table) / shared.run_id),
-        shared.code_version,
-        lake.manifests,
-        lake.code,
-    )
-    _clean(table, engine, lake)
+    run = run_of(shared, plan.model)
+    clean(table, engine, lake)
     held = _rows(lake, table.quarantine)
     try:
+        shared.stop.check()
+        on_stage("staging")
         staged = stage(plan, engine, run, held_rows=held)
         row_checks = judge(staged, engine)
         for _ in range(_ATTEMPTS):
+            shared.stop.check()
+            on_stage(f"merging {staged.count('kept'):,} rows")
             written = write(staged, engine, run, lake.catalog)
+            on_stage("checking")
             checks = check_table(written, engine, lake.catalog, row_checks)
             _brake(written, checks, allow=shared.allow_deletes or shared.full_refresh)
             crash_point("after_checks", plan.model.id)
+            shared.stop.check()
+            on_stage("publishing")
             quarantine(staged, engine, run, lake.catalog, held)
             match publish(written, engine, lake.catalog):
                 case Outcome.DONE:
@@ -138,9 +156,22 @@ def _attempt(plan: ModelPlan, shared: Shared) -> tuple[Written, tuple[CheckResul
         # What is left behind is removed by the next run under the same lock; the outcome stands.
         try:
             engine.close()
-            _clean(table, engine, lake)
+            clean(table, engine, lake)
         except Exception:  # noqa: BLE001  whatever it is, it must not hide how the model ended
             _log.exception("clean-up after %s failed; the next run removes what is left", table)
+
+
+def run_of(shared: Shared, model: Model) -> Run:
+    """What the statements of one model share."""
+    lake = shared.lake
+    return Run(
+        shared.run_id,
+        f"{shared.now:%Y-%m-%d %H:%M:%S}.{shared.now.microsecond // 1000:03d}",
+        str(lake.scratch(model.target.table) / shared.run_id),
+        shared.code_version,
+        lake.manifests,
+        lake.code,
+    )
 
 
 def _aged(result: NodeResult, plan: ModelPlan, maxima: Mapping[str, str], shared: Shared) -> NodeResult:
@@ -161,7 +192,7 @@ def _aged(result: NodeResult, plan: ModelPlan, maxima: Mapping[str, str], shared
     return replace(result, checks=(*result.checks, *checks), faults=faults)
 
 
-def _clean(table: TableRef, engine: Engine, lake: Lake) -> None:
+def clean(table: TableRef, engine: Engine, lake: Lake) -> None:
     """Drop audit branches and scratch: under the target's lock none of them is anybody's."""
     lake.clear_scratch(table)
     state = lake.catalog.table(table)

@@ -9,6 +9,7 @@ The shape follows dbt's run results where it fits: ``metadata``, ``results`` wit
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,22 +40,37 @@ class NodeResult:
 
 @dataclass
 class Journal:
-    """The run's results so far, on disk after every :meth:`add`. ``selected``: how many there will be."""
+    """The run's results so far, on disk from :meth:`begin` on and after every :meth:`add`.
+
+    ``selected``: model id → fingerprint, of those that there will be results of; ``args``: what the run was
+    asked for.
+    """
 
     path: Path
     run_id: str
     started_at: str
     target: str
-    selected: int
+    selected: Mapping[str, str]
+    args: Mapping[str, Any] = field(default_factory=dict)
     keep: Callable[[Mapping[str, Any]], None] = lambda document: None
     results: list[NodeResult] = field(default_factory=list)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def begin(self) -> None:
+        """Say what is going to run, so that a kill before its first result leaves what was asked for."""
+        self._write(self.document())
 
     def add(self, result: NodeResult) -> None:
-        self.results.append(result)
-        crash_point("while_recording", result.model)
-        document = self.document()
+        """Record how a model ended."""
+        with self._one_at_a_time:
+            self.results.append(result)
+            crash_point("while_recording", result.model)
+            document = self.document()
+            self._write(document)
+            self.keep(document)
+
+    def _write(self, document: Mapping[str, Any]) -> None:
         write_atomically(self.path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-        self.keep(document)
 
     def document(self) -> dict[str, Any]:
         """The whole file, as plain values."""
@@ -64,7 +80,9 @@ class Journal:
                 "run_id": self.run_id,
                 "started_at": self.started_at,
                 "target": self.target,
-                "complete": len(self.results) >= self.selected,
+                "complete": len(self.results) >= len(self.selected),
+                "args": dict(self.args),
+                "selected": dict(self.selected),
             },
             "results": [_node(result) for result in self.results],
             "elapsed_time": round(sum(r.seconds for r in self.results), 3),

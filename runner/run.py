@@ -1,23 +1,25 @@
 """Conduct a run: models in DAG order, each under its lock, every end recorded at once.
 
 In: a project and the models selected. Out: the exit code; progress as events. A failed or gated model
-skips its descendants, siblings go on (unless ``fail_fast``). Spark starts when a model first needs it.
+skips its descendants, siblings go on (unless ``fail_fast``). Spark starts when a model first needs it;
+models that run side by side share it, each thread with a session of its own.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runner import __version__
 from runner.engine import Engine, Keeper
 from runner.errors import Busy, Fault, GateClosed, Interrupted, ProjectError, RunFailed, RunnerError, worst
-from runner.graph import descendants
+from runner.graph import ancestors
 from runner.inputs import Pins
 from runner.lake import Lake
 from runner.lineage import compile_project
@@ -26,7 +28,10 @@ from runner.node import Shared, failed_node, run_node
 from runner.ops import History
 from runner.plan import ModelPlan
 from runner.record import Journal, NodeResult
+from runner.rehearse import MODE as EMPTY
+from runner.rehearse import rehearse
 from runner.render import Rendered
+from runner.schedule import Stop, Work, run_in_order
 from runner.spec import Model, Project
 
 if TYPE_CHECKING:
@@ -37,19 +42,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The command line's wishes. ``lock_timeout`` in seconds; ``artifacts``: where the journal goes."""
+    """The command line's wishes. ``lock_timeout`` in seconds; ``threads``: how many models run side by side;
+    ``empty``: without rows (:mod:`runner.rehearse`); ``artifacts``: where the journal goes; ``args``: what it
+    says was asked for.
+    """
 
     fail_fast: bool = False
+    threads: int = 1
+    empty: bool = False
     lock_timeout: float = 0.0
     full_refresh: bool = False
     allow_deletes: bool = False
     artifacts: Path | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Event:
-    """Progress: ``kind`` is start, ok, nothing, stale, gated, failed, skipped, busy, info or warn; of a
-    check pass, warn, fail or skipped.
+    """Progress: ``kind`` is start, stage, ok, nothing, stale, gated, failed, skipped, busy, info or warn; of
+    a check pass, warn, fail or skipped. A stage says in ``detail`` what a model is at.
     """
 
     kind: str
@@ -74,6 +85,30 @@ class Lazy(Generic[T]):
         return self.started
 
 
+class Sessions:
+    """Spark for every thread that asks: started by the first, and a session of its own for each other one."""
+
+    def __init__(self, start: Callable[[], Engine]) -> None:
+        self._start = start
+        self._own = threading.local()
+        self._starting = threading.Lock()
+        self.first: Engine | None = None
+
+    def __call__(self) -> Engine:
+        found: Engine | None = getattr(self._own, "engine", None)
+        if found is None:
+            with self._starting:
+                found = self._start() if self.first is None else self.first.fork()
+                self.first = self.first or found
+            self._own.engine = found
+        return found
+
+    def cancel(self) -> None:
+        """End the jobs of all threads."""
+        if self.first is not None:
+            self.first.cancel()
+
+
 def run(
     project: Project,
     models: Sequence[Model],
@@ -88,13 +123,14 @@ def run(
     artifacts = options.artifacts or project.root / "target"
     now = dt.datetime.now(dt.UTC)
     run_id = new_run_id(now)
-    session = Lazy[Engine](start_engine or (lambda: start_spark(project, lake, artifacts)))
+    sessions = Sessions(start_engine or (lambda: start_spark(project, lake, artifacts)))
     milliseconds = f"{now.microsecond // 1000:03d}"
     shared = Shared(
         project=project,
         lake=lake,
         pins=Pins(lake.catalog, {}),
-        engine=session,
+        engine=sessions,
+        stop=Stop(),
         run_id=run_id,
         now=now,
         code_version=__version__,
@@ -107,12 +143,14 @@ def run(
             run_id,
             f"{now:%Y-%m-%dT%H:%M:%S}.{milliseconds}Z",
             project.profile.name,
-            selected=len(models),
+            selected={m.id: rendered[m.id].fingerprint for m in models},
+            args=options.args,
             keep=history.keep,
         )
-        code = _run_models(project, models, options, rendered, shared, journal, on_event)
-        if session.started is not None:
-            history.write(session.started)
+        journal.begin()
+        code = _run_models(project, models, options, rendered, shared, journal, sessions, on_event)
+        if sessions.first is not None:
+            history.write(sessions.first)
     return code
 
 
@@ -123,18 +161,29 @@ def _run_models(
     rendered: Mapping[str, Rendered],
     shared: Shared,
     journal: Journal,
+    sessions: Sessions,
     on_event: Callable[[Event], None],
 ) -> int:
     codes: list[int] = []
-    skipped: dict[str, str] = {}
-    for index, model in enumerate(models, 1):
-        report = _Reporter(on_event, index, len(models), str(model.target.table))
-        if cause := skipped.get(model.id):
-            journal.add(
-                NodeResult(model.id, str(model.target.table), "skipped", 0.0, reason=f"{cause} failed")
-            )
-            report("skipped", f"{cause} did not publish")
-            continue
+
+    def reporter(index: int, model: Model) -> _Reporter:
+        return _Reporter(on_event, index, len(models), str(model.target.table))
+
+    def skip(index: int, model: Model, cause: str) -> None:
+        journal.add(NodeResult(model.id, str(model.target.table), "skipped", 0.0, reason=f"{cause} failed"))
+        reporter(index, model)("skipped", f"{cause} did not publish")
+
+    def run_one(model: Model, report: _Reporter) -> NodeResult:
+        def on_stage(stage: str) -> None:
+            report("stage", stage)
+
+        if options.empty:
+            report("start", "without rows")
+            return rehearse(model, rendered[model.id], shared, on_stage)
+        return run_node(model, rendered[model.id], shared, _announce(report), on_stage=on_stage)
+
+    def do(index: int, model: Model) -> bool:
+        report = reporter(index, model)
         started = time.monotonic()
         try:
             with target_lock(
@@ -143,20 +192,22 @@ def _run_models(
                 timeout=options.lock_timeout,
                 run_id=shared.run_id,
             ):
-                result = run_node(model, rendered[model.id], shared, _announce(report))
-        except KeyboardInterrupt:
+                result = run_one(model, report)
+        except (KeyboardInterrupt, Interrupted):
             journal.add(failed_node(model, Interrupted(), time.monotonic() - started, ()))
             raise Interrupted from None
         except RunnerError as error:
             elapsed = time.monotonic() - started
+            if shared.stop.asked:
+                # Its jobs were ended under it.
+                journal.add(failed_node(model, Interrupted(), elapsed, ()))
+                raise Interrupted from None
             faults = _faults(error)
             journal.add(failed_node(model, error, elapsed, faults))
             # Where stderr goes elsewhere, the line alone says what kind of fault it was.
             report(_kind(error), ", ".join(dict.fromkeys(f.code for f in faults)), elapsed, faults)
             codes.append(error.exit_code)
-            blocked = models if options.fail_fast else descendants(project, model)
-            skipped.update({m.id: model.id for m in blocked if m.id != model.id and m.id not in skipped})
-            continue
+            return False
         journal.add(result)
         kind = "nothing" if result.status == "nothing" else "ok"
         if result.faults:
@@ -164,6 +215,15 @@ def _run_models(
             codes.append(GateClosed.exit_code)
             kind = "stale"
         report(kind, describe(result), result.seconds, tuple(result.faults))
+        return True
+
+    def cancel() -> None:
+        shared.stop.set()
+        sessions.cancel()
+
+    # Models that are not selected lead to others: whoever reads what failed, however far, does not run.
+    reads = {m.id: {a.id for a in ancestors(project, m)} for m in models}
+    run_in_order(models, reads, Work(do, skip, cancel), threads=options.threads, fail_fast=options.fail_fast)
     return worst([*codes, 0])
 
 
@@ -198,6 +258,8 @@ def _announce(report: _Reporter) -> Callable[[ModelPlan], None]:
 def describe(result: NodeResult) -> str:
     """The bracket of an OK line: ``+6,931 ~0 -0 | 17 quarantined | 9 checks``."""
     warned = [f"{c.name}: {c.detail or _warned(c.failed)}" for c in result.checks if c.warns]
+    if result.mode == EMPTY:
+        return result.reason
     if result.status == "nothing":
         return " | ".join([result.reason or "nothing new", *warned])
     counts = result.counts

@@ -16,13 +16,14 @@ from runner.catalog import Catalog, Snapshot
 from runner.engine import Engine
 from runner.engine.spark.engine import SparkEngine
 from runner.engine.spark.keep import SparkKeeper
-from runner.graph import order, select
+from runner.graph import order
 from runner.lake import Lake
 from runner.load import load_project
 from runner.maintain import Settings, Upkeep, jobs, maintain_all
 from runner.refs import TableRef
 from runner.rollback import Step, roll_back
 from runner.run import Event, RunOptions, run
+from runner.selectors import select
 from runner.show import ndjson, printed
 from runner.spec import Project
 
@@ -105,9 +106,9 @@ class Lab:
         """Run pipelines (all without), the events kept; the exit code."""
         overrides = options.pop("overrides", {})
         project = self.project(**overrides)
-        chosen = [m for p in pipelines for m in select(project, pipeline=p, names=models)]
+        chosen = [m for p in pipelines for m in select(project, pipelines=[p], words=models)]
         if not pipelines:
-            chosen = list(select(project, pipeline=None, names=models) if models else order(project))
+            chosen = list(select(project, words=models) if models else order(project))
         self.events.clear()
         given = RunOptions(artifacts=self.folder / "target", **options)
         return run(project, chosen, given, self.events.append, start_engine=self.engine)

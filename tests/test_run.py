@@ -232,7 +232,15 @@ def test_the_journal_has_the_shape_of_dbts_run_results(built: World) -> None:
     built.run("items", "prices")
     document = built.journal
     assert list(document) == ["metadata", "results", "elapsed_time"]
-    assert list(document["metadata"]) == ["runner_version", "run_id", "started_at", "target", "complete"]
+    assert list(document["metadata"]) == [
+        "runner_version",
+        "run_id",
+        "started_at",
+        "target",
+        "complete",
+        "args",
+        "selected",
+    ]
     assert document["metadata"]["target"] == "local"
     result = document["results"][1]
     assert result["execution_time"] >= 0

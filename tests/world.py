@@ -12,10 +12,11 @@ from typing import Any
 from runner.engine import Diff, Engine
 from runner.engine.fake import FakeEngine, InTurn
 from runner.errors import Fault, RunFailed
-from runner.graph import order, select
+from runner.graph import order
 from runner.load import load_project
 from runner.refs import TableRef
 from runner.run import Event, RunOptions, run
+from runner.selectors import select
 from tests.paper import PaperLake
 from tests.projects import MERGE, write
 
@@ -67,6 +68,7 @@ class World:
     root: Path
     folder: Path
     events: list[Event] = field(default_factory=list)
+    stages: list[tuple[str, str]] = field(default_factory=list)  # what each model was at
     started: int = 0
 
     def __post_init__(self) -> None:
@@ -109,15 +111,19 @@ class World:
         return self.engine
 
     def run(self, *names: str, **options: Any) -> int:
-        models = select(self.project, pipeline=None, names=names) if names else order(self.project)
+        models = select(self.project, words=names) if names else order(self.project)
         self.events.clear()
+        self.stages.clear()
         self.engine.calls.clear()
         self.started = 0
         given = RunOptions(artifacts=self.folder / "target", **options)
         return run(self.project, models, given, self.hear, start_engine=self.start)
 
     def hear(self, event: Event) -> None:
-        self.events.append(event)
+        if event.kind == "stage":
+            self.stages.append((event.name, event.detail))
+        else:
+            self.events.append(event)
 
     @property
     def ended(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ from runner.argv import Verbs, usage_error
 from runner.cli import inspect, operate
 from runner.cli.check import check
 from runner.cli.plan import plan
-from runner.cli.run import run
+from runner.cli.run import retry, run
 from runner.console import Console
 from runner.errors import Interrupted, RunnerError
 
@@ -39,6 +39,7 @@ def cli(ctx: click.Context) -> None:
 
 for verb in (
     run,
+    retry,
     plan,
     check,
     inspect.compile,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 
@@ -9,20 +10,32 @@ import click
 
 from runner.argv import Verb
 from runner.cli.options import AS_OBJECTS, Ask, asks
-from runner.errors import fail
+from runner.errors import ProjectError, fail
 from runner.spec import Model
 
 
 @click.command(cls=Verb)
 @asks(selection=True, output=True)
 def compile(ask: Ask) -> int:
-    """Write the SQL of models, with Jinja filled in, to target/compiled/."""
+    """Write the SQL of models, with Jinja filled in, to target/compiled/, and target/manifest.json."""
+    from runner.lineage import compile_project
+    from runner.manifest import manifest, write_manifest
+
     project, models, compiled = ask.compiled()
     for model in models:
         path = project.root / "target" / "compiled" / model.pipeline / f"{model.name}.sql"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(compiled[model.id].text, encoding="utf-8")
         ask.console.note(f"{model.id} → {os.path.relpath(path)}", model=model.id, path=str(path))
+    # The manifest is the project's, whatever is selected: others compare with it.
+    left = [m for m in project.models if m.id not in compiled]
+    try:
+        whole = {**compiled, **(compile_project(project, left) if left else {})}
+    except ProjectError:
+        ask.console.note("target/manifest.json stays as it was: other models have faults, see `runner lint`")
+        return 0
+    written = write_manifest(project.root / "target", manifest(project, whole, now=dt.datetime.now(dt.UTC)))
+    ask.console.note(f"the project → {os.path.relpath(written)}", path=str(written))
     return 0
 
 
@@ -81,7 +94,11 @@ def show(
 def _listed(model: Model) -> dict[str, object]:
     return {
         "name": model.id,
+        "unique_id": f"model.{model.id}",
+        "resource_type": "model",
+        "pipeline": model.pipeline,
         "table": str(model.target.table),
+        "path": model.place.file,
         "sql": model.sql,
         "reads": {s.name: s.read.value for s in model.sources},
         "tags": list(model.tags),

@@ -40,7 +40,7 @@ def maintain(ask: Ask, *, dry_run: bool) -> int:
     project = ask.project()
     lake, now = Lake.of(project), dt.datetime.now(dt.UTC)
     # The tables of run history belong to no model: they are maintained where everything is.
-    history = [] if ask.pipeline or ask.select else [table.ref for table in TABLES]
+    history = [] if ask.narrowed else [table.ref for table in TABLES]
     found = upkeep.jobs((m.target for m in ask.models(project)), lake.catalog, history)
     if dry_run:
         for job in found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,13 +32,28 @@ _PLACE = (
     ),
 )
 _SELECTION = (
-    click.option("-p", "--pipeline", metavar="NAME", help="One pipeline; all of them without."),
+    click.option(
+        "-p",
+        "--pipeline",
+        "pipelines",
+        multiple=True,
+        metavar="NAME…",
+        help="Pipelines; all of them without.",
+    ),
     click.option(
         "-s",
         "--select",
         multiple=True,
-        metavar="NAME…",
-        help="Models: name, pipeline.name or table; +a with what it reads, a+ with its readers.",
+        metavar="WORD…",
+        help="Models: name, pipeline.name or table; +a with what it reads, a+ with its readers, 2+a with two"
+        " steps of them, @a with its readers and all they read; tag:, path:, layer:, source:, owner:,"
+        " state:, result:; a comma intersects.",
+    ),
+    click.option("--exclude", multiple=True, metavar="WORD…", help="All but these models."),
+    click.option(
+        "--state",
+        metavar="DIR|git:REF",
+        help="What `state:` compares with: a folder with manifest.json, or a commit.",
     ),
 )
 _OUTPUT = (
@@ -54,6 +69,14 @@ _OUTPUT = (
 
 
 #: What several verbs ask for beside these, each in its own place among their options.
+THREADS = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How many models run side by side.",
+)
 AS_OBJECTS = click.option(
     "--output",
     type=click.Choice(["text", "json"]),
@@ -73,14 +96,21 @@ LOCK_TIMEOUT = click.option(
 
 @dataclass(frozen=True)
 class Ask:
-    """What the shared options say. ``pipeline`` and ``select`` are empty for verbs without them."""
+    """What the shared options say; those of the selection are empty for verbs without them."""
 
     console: Console
     target: str | None = None
     lake: Path | None = None
     vars: Sequence[str] = ()
-    pipeline: str | None = None
+    pipelines: Sequence[str] = ()
     select: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    state: str | None = None
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether some models are asked for, and not all."""
+        return bool(self.pipelines or self.select or self.exclude)
 
     def read(self) -> Loaded:
         """The project around the current folder, with its faults."""
@@ -116,9 +146,26 @@ class Ask:
 
     def models(self, project: Project) -> tuple[Model, ...]:
         """The selected models in the order in which they run."""
-        from runner.graph import select as select_models
+        from runner.selectors import Elsewhere, select
 
-        return select_models(project, pipeline=self.pipeline, names=names(self.select))
+        def states() -> Mapping[str, str]:
+            from runner import state  # compiles the project, twice
+
+            given = variables(self.vars)
+            return state.states(project, self.state, target=self.target, overrides=given)
+
+        def results() -> Mapping[str, Collection[str]]:
+            from runner import state
+
+            return state.results(project, self.state)
+
+        return select(
+            project,
+            pipelines=names(self.pipelines),
+            words=names(self.select),
+            exclude=names(self.exclude),
+            elsewhere=Elsewhere(states, results),
+        )
 
     def compiled(self) -> tuple[Project, tuple[Model, ...], dict[str, Rendered]]:
         """The project, the selected models and their statements; ProjectError with all faults at once."""
@@ -143,14 +190,17 @@ def asks(*, selection: bool = False, output: bool = False) -> Callable[[Callable
             target: str | None,
             lake: Path | None,
             vars: Sequence[str],
-            pipeline: str | None = None,
+            pipelines: Sequence[str] = (),
             select: Sequence[str] = (),
+            exclude: Sequence[str] = (),
+            state: str | None = None,
             quiet: bool = False,
             log_format: str = "text",
             **own: Any,
         ) -> int:
             console.quiet, console.as_json = quiet, log_format == "json"
-            return command(Ask(console, target, lake, vars, pipeline, select), **own)
+            ask = Ask(console, target, lake, vars, pipelines, select, exclude, state)
+            return command(ask, **own)
 
         given: Any = verb
         # click shows options in the reverse order of their application: shared ones, own, output.

@@ -142,6 +142,12 @@ class Engine(Protocol):
     def stream_rows(self, sql: str) -> Iterator[dict[str, Any]]:
         """The rows of a query of any size, one after another."""
 
+    def fork(self) -> Engine:
+        """Another session on the same lake, for the thread that asks: its jobs take turns with others'."""
+
+    def cancel(self) -> None:
+        """End the jobs that run now, of every session; whoever waits for one of them gets an error."""
+
     def close(self) -> None:
         """Release what this session holds."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from runner.engine import Diff, Retained
+from runner.engine import Diff, Engine, Retained
 from runner.errors import Place
 from runner.files import InputFile
 from runner.refs import TableRef
@@ -164,6 +164,12 @@ class FakeEngine:
 
     def stream_rows(self, sql: str) -> Iterator[dict[str, Any]]:
         return iter(self._ask("stream_rows", [], sql=sql))
+
+    def fork(self) -> Engine:
+        return self._ask("fork", self)
+
+    def cancel(self) -> None:
+        self._ask("cancel", None)
 
     def close(self) -> None:
         self._ask("close", None)

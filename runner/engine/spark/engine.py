@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class SparkEngine:
             PySparkLogger.getLogger(name).disabled = True
         self.spark = spark.newSession()
         self.catalog = profile.catalog
+        self._profile, self._warehouse = profile, warehouse
         warehouse.mkdir(parents=True, exist_ok=True)
         for key, value in {**catalog_conf(profile, warehouse), **profile.conf}.items():
             if self.spark.conf.isModifiable(key) or key.startswith("spark.sql.catalog."):
@@ -114,6 +116,10 @@ class SparkEngine:
         return rows.join(self.spark.sql(f"SELECT {ROW_ID} FROM {name} WHERE {left}"), ROW_ID, "left_anti")
 
     def bind_text(self, view: str, files: Sequence[InputFile], received_at: str) -> None:
+        if not files:
+            empty = ", ".join(f"CAST(NULL AS {of}) AS {quote(name)}" for name, of in STREAM_COLUMNS.items())
+            self._view(view, self.spark.sql(f"SELECT {empty} WHERE false"))
+            return
         lines = self.spark.read.text(self._link(files)).select(
             "value",
             F.col("_metadata.file_name").alias("name"),
@@ -345,6 +351,14 @@ class SparkEngine:
             self.spark.sql(sql)
         except _JAVA_ERRORS as error:
             raise faults.run_failed(error, "a table cannot be made or altered") from error
+
+    def fork(self) -> SparkEngine:
+        # A pool of its own: tasks of the threads' jobs take turns.
+        self.spark.sparkContext.setLocalProperty("spark.scheduler.pool", threading.current_thread().name)
+        return SparkEngine(self.spark, self._profile, self._warehouse)
+
+    def cancel(self) -> None:
+        self.spark.sparkContext.cancelAllJobs()
 
     def close(self) -> None:
         self._scans.release()

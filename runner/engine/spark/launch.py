@@ -35,6 +35,8 @@ def defaults(cores: int) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        # Models that run side by side share the cores.
+        "spark.scheduler.mode": "FAIR",
         "spark.sql.catalogImplementation": "in-memory",
         # Text stays what it is: `${env:HOME}` in a literal is not a variable.
         "spark.sql.variable.substitute": "false",
