@@ -108,6 +108,10 @@ class Sessions:
         if self.first is not None:
             self.first.cancel()
 
+    def died(self) -> str:
+        """How the engine's process ended; empty while it lives, and before it was started."""
+        return self.first.died() if self.first is not None else ""
+
 
 def run(
     project: Project,
@@ -148,83 +152,101 @@ def run(
             keep=history.keep,
         )
         journal.begin()
-        code = _run_models(project, models, options, rendered, shared, journal, sessions, on_event)
+        conductor = _Conductor(
+            options,
+            rendered,
+            shared,
+            journal,
+            sessions,
+            lambda index, model: _Reporter(on_event, index, len(models), str(model.target.table)),
+        )
+        # Models that are not selected lead to others: whoever reads what failed, however far, does not run.
+        reads = {m.id: {a.id for a in ancestors(project, m)} for m in models}
+        work = Work(conductor.do, conductor.skip, conductor.cancel)
+        run_in_order(models, reads, work, threads=options.threads, fail_fast=options.fail_fast)
         if sessions.first is not None:
             history.write(sessions.first)
-    return code
+    return worst([*conductor.codes, 0])
 
 
-def _run_models(
-    project: Project,
-    models: Sequence[Model],
-    options: RunOptions,
-    rendered: Mapping[str, Rendered],
-    shared: Shared,
-    journal: Journal,
-    sessions: Sessions,
-    on_event: Callable[[Event], None],
-) -> int:
-    codes: list[int] = []
+@dataclass(frozen=True)
+class _Conductor:
+    """Runs models one by one, whoever's thread asks, and records how each ended. ``codes``: of those that
+    did not end well."""
 
-    def reporter(index: int, model: Model) -> _Reporter:
-        return _Reporter(on_event, index, len(models), str(model.target.table))
+    options: RunOptions
+    rendered: Mapping[str, Rendered]
+    shared: Shared
+    journal: Journal
+    sessions: Sessions
+    reporter: Callable[[int, Model], _Reporter]
+    codes: list[int] = field(default_factory=list)
 
-    def skip(index: int, model: Model, cause: str) -> None:
-        journal.add(NodeResult(model.id, str(model.target.table), "skipped", 0.0, reason=f"{cause} failed"))
-        reporter(index, model)("skipped", f"{cause} did not publish")
-
-    def run_one(model: Model, report: _Reporter) -> NodeResult:
-        def on_stage(stage: str) -> None:
-            report("stage", stage)
-
-        if options.empty:
-            report("start", "without rows")
-            return rehearse(model, rendered[model.id], shared, on_stage)
-        return run_node(model, rendered[model.id], shared, _announce(report), on_stage=on_stage)
-
-    def do(index: int, model: Model) -> bool:
-        report = reporter(index, model)
+    def do(self, index: int, model: Model) -> bool:
+        """Run a model; whether its readers may follow. Raises Interrupted."""
+        report = self.reporter(index, model)
         started = time.monotonic()
         try:
             with target_lock(
-                shared.lake.locks,
+                self.shared.lake.locks,
                 model.target.table,
-                timeout=options.lock_timeout,
-                run_id=shared.run_id,
+                timeout=self.options.lock_timeout,
+                run_id=self.shared.run_id,
             ):
-                result = run_one(model, report)
-        except (KeyboardInterrupt, Interrupted):
-            journal.add(failed_node(model, Interrupted(), time.monotonic() - started, ()))
-            raise Interrupted from None
-        except RunnerError as error:
-            elapsed = time.monotonic() - started
-            if shared.stop.asked:
-                # Its jobs were ended under it.
-                journal.add(failed_node(model, Interrupted(), elapsed, ()))
-                raise Interrupted from None
-            faults = _faults(error)
-            journal.add(failed_node(model, error, elapsed, faults))
-            # Where stderr goes elsewhere, the line alone says what kind of fault it was.
-            report(_kind(error), ", ".join(dict.fromkeys(f.code for f in faults)), elapsed, faults)
-            codes.append(error.exit_code)
+                result = self._run(model, report)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  what is not known is raised again
+            self._failed(model, self._meaning(error, model), time.monotonic() - started, report)
             return False
-        journal.add(result)
+        self.journal.add(result)
         kind = "nothing" if result.status == "nothing" else "ok"
         if result.faults:
             # What it published stands, and what reads it goes on: only the exit code tells.
-            codes.append(GateClosed.exit_code)
+            self.codes.append(GateClosed.exit_code)
             kind = "stale"
         report(kind, describe(result), result.seconds, tuple(result.faults))
         return True
 
-    def cancel() -> None:
-        shared.stop.set()
-        sessions.cancel()
+    def skip(self, index: int, model: Model, cause: str) -> None:
+        """Record that a model does not run because of another one."""
+        table = str(model.target.table)
+        self.journal.add(NodeResult(model.id, table, "skipped", 0.0, reason=f"{cause} failed"))
+        self.reporter(index, model)("skipped", f"{cause} did not publish")
 
-    # Models that are not selected lead to others: whoever reads what failed, however far, does not run.
-    reads = {m.id: {a.id for a in ancestors(project, m)} for m in models}
-    run_in_order(models, reads, Work(do, skip, cancel), threads=options.threads, fail_fast=options.fail_fast)
-    return worst([*codes, 0])
+    def cancel(self) -> None:
+        """End what runs on other threads."""
+        self.shared.stop.set()
+        self.sessions.cancel()
+
+    def _run(self, model: Model, report: _Reporter) -> NodeResult:
+        def on_stage(stage: str) -> None:
+            report("stage", stage)
+
+        if self.options.empty:
+            report("start", "without rows")
+            return rehearse(model, self.rendered[model.id], self.shared, on_stage)
+        return run_node(model, self.rendered[model.id], self.shared, _announce(report), on_stage=on_stage)
+
+    def _meaning(self, error: BaseException, model: Model) -> RunnerError:
+        """What an exception says of a model; the exception itself is raised where that is unknown."""
+        if isinstance(error, KeyboardInterrupt) or self.shared.stop.asked:
+            return Interrupted()  # or its jobs were ended under it
+        if isinstance(error, RunnerError) and not isinstance(error, RunFailed):
+            return error
+        if how := self.sessions.died():
+            # Whatever was said by the call that met a connection without an end.
+            return engine_died(model, how)
+        if isinstance(error, RunnerError):
+            return error
+        raise error
+
+    def _failed(self, model: Model, error: RunnerError, elapsed: float, report: _Reporter) -> None:
+        faults = _faults(error)
+        self.journal.add(failed_node(model, error, elapsed, faults))
+        if isinstance(error, Interrupted):
+            raise error from None
+        # Where stderr goes elsewhere, the line alone says what kind of fault it was.
+        report(_kind(error), ", ".join(dict.fromkeys(f.code for f in faults)), elapsed, faults)
+        self.codes.append(error.exit_code)
 
 
 @dataclass(frozen=True)
@@ -290,6 +312,19 @@ def _faults(error: RunnerError) -> tuple[Fault, ...]:
         case RunFailed() | Busy():
             return (error.fault,)
     return ()
+
+
+def engine_died(model: Model, how: str) -> RunFailed:
+    """The engine's process ended in the middle of a model."""
+    return RunFailed(
+        Fault(
+            "engine-died",
+            model.place,
+            f"Spark's JVM ended while {model.id} ran: {how}",
+            "mostly for lack of memory; nothing of this model was published",
+            "give it more, `conf: {spark.driver.memory: 4g}` in profiles.yml, and run again",
+        )
+    )
 
 
 def new_run_id(now: dt.datetime) -> str:

@@ -111,7 +111,11 @@ class Lab:
             chosen = list(select(project, words=models) if models else order(project))
         self.events.clear()
         given = RunOptions(artifacts=self.folder / "target", **options)
-        return run(project, chosen, given, self.events.append, start_engine=self.engine)
+        return run(project, chosen, given, self._hear, start_engine=self.engine)
+
+    def _hear(self, event: Event) -> None:
+        if event.kind != "stage":
+            self.events.append(event)
 
     def drop(self, name: str, lines: Iterable[str]) -> Path:
         """A new file of events in the inbox."""
@@ -137,6 +141,11 @@ class Lab:
     def head(self, table: str) -> Snapshot | None:
         state = self.lake.catalog.table(TableRef.parse(table))
         return state.head() if state else None
+
+    def branches(self, table: str) -> list[str]:
+        """Branches of a table but main."""
+        state = self.lake.catalog.table(TableRef.parse(table))
+        return sorted(b for b in state.branches if b != "main") if state else []
 
     def kinds(self) -> dict[str, str]:
         """How each table's node ended."""

@@ -300,3 +300,50 @@ def test_the_line_of_a_model_says_what_it_did(built: World) -> None:
         "incremental: changes of shop.items, 0 rows in 0 of 0 files",
         "+100 ~0 -0 | 2 quarantined | 2 checks",
     ]
+
+
+def test_an_engine_that_died_is_named_whatever_the_call_says(built: World) -> None:
+    built.engine.answers["died"] = "it was killed by signal 9"
+    built.tell("define", "shop.items", ConnectionRefusedError(111, "Connection refused"))
+    built.engine.answers["stage"] = ConnectionRefusedError(111, "Connection refused")
+    assert built.run() == 1
+    (fault,) = next(e.faults for e in built.events if e.kind == "failed")
+    assert (fault.code, fault.what) == (
+        "engine-died",
+        "Spark's JVM ended while shop.items ran: it was killed by signal 9",
+    )
+    assert built.statuses["shop.items"] == "error"
+    assert built.statuses["shop.totals"] == "skipped"
+
+
+def test_what_nobody_foresaw_is_still_raised(built: World) -> None:
+    built.engine.answers["stage"] = ZeroDivisionError("a bug")
+    with pytest.raises(ZeroDivisionError):
+        built.run()
+
+
+def test_a_run_tells_what_it_was_asked_for_before_its_first_model(built: World) -> None:
+    built.engine.answers["stage"] = ZeroDivisionError("a bug")
+    with pytest.raises(ZeroDivisionError):
+        built.run(args={"vars": ["a: 1"]})
+    about = built.journal["metadata"]
+    assert about["args"] == {"vars": ["a: 1"]}
+    assert list(about["selected"]) == ["shop.items", "shop.prices", "shop.totals", "shop.stock"]
+    assert about["complete"] is False
+
+
+def test_several_threads_end_as_one_does(world: World) -> None:
+    world.tell("stage", "shop.prices", {"kept": 3, "fail_0": 1})
+    assert world.run(threads=3) == 0
+    assert set(world.statuses) == {"shop.items", "shop.prices", "shop.totals", "shop.stock"}
+
+
+def test_what_a_model_is_at_is_told_as_it_happens(world: World) -> None:
+    assert world.run("items") == 0
+    assert [stage for name, stage in world.stages if name == "shop.items"] == [
+        "waiting for Spark",
+        "staging",
+        "merging 3 rows",
+        "checking",
+        "publishing",
+    ]

@@ -148,6 +148,9 @@ class Engine(Protocol):
     def cancel(self) -> None:
         """End the jobs that run now, of every session; whoever waits for one of them gets an error."""
 
+    def died(self) -> str:
+        """How the engine's process ended, in a few words; empty while it lives."""
+
     def close(self) -> None:
         """Release what this session holds."""
 

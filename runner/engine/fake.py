@@ -171,5 +171,8 @@ class FakeEngine:
     def cancel(self) -> None:
         self._ask("cancel", None)
 
+    def died(self) -> str:
+        return self._ask("died", "")
+
     def close(self) -> None:
         self._ask("close", None)

@@ -360,6 +360,13 @@ class SparkEngine:
     def cancel(self) -> None:
         self.spark.sparkContext.cancelAllJobs()
 
+    def died(self) -> str:
+        process: Any = self.spark.sparkContext._gateway
+        code = process.proc.popen.poll()
+        if code is None:
+            return ""
+        return f"it was killed by signal {-code}" if code < 0 else f"it ended with code {code}"
+
     def close(self) -> None:
         self._scans.release()
         self._observed.clear()

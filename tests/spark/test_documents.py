@@ -1,0 +1,65 @@
+"""Every command of the documents prints what they say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+import producer.cli
+import runner.cli
+from runner.engine.spark.engine import SparkEngine
+from runner.lake import Lake
+from runner.spec import Project
+from tests.documents import rewritten, run, same, steps
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = ("docs/cli.md",)
+PROJECT = ("pipelines", "sql", "expectations", "profiles.yml")
+
+
+@pytest.fixture
+def project(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the shipped project as the current folder, whose runs share this test's Spark."""
+    root = tmp_path / "project"
+    root.mkdir()
+    for name in PROJECT:
+        source = ROOT / name
+        shutil.copytree(source, root / name) if source.is_dir() else shutil.copy(source, root)
+
+    def start(project: Project, lake: Lake, artifacts: Path) -> SparkEngine:
+        return SparkEngine(spark, project.profile, lake.warehouse)
+
+    monkeypatch.setattr("runner.run.start_spark", start)
+    monkeypatch.chdir(root)
+    return root
+
+
+def produce(argv: Sequence[str]) -> int:
+    try:
+        return int(producer.cli.main(list(argv)) or 0)
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_commands_print_what_the_document_says(name: str, project: Path) -> None:
+    document = ROOT / name
+    text = document.read_text(encoding="utf-8")
+    told = list(steps(text))
+    printed = []
+    for step in told:
+        printed.append(run(step.command, project, {"runner": runner.cli.invoke, "producer": produce}))
+    if os.environ.get("UPDATE_DOCS"):
+        document.write_text(rewritten(text, printed), encoding="utf-8")
+        return
+    wrong = [
+        f"{name}:{step.line}: $ {step.command}\n{output}"
+        for step, output in zip(told, printed, strict=True)
+        if not same(step.shown, output)
+    ]
+    assert not wrong, "UPDATE_DOCS=1 writes what is printed into the document:\n" + "\n".join(wrong)
