@@ -17,6 +17,7 @@ from runner.catalog import TableState
 from runner.check.freshness import Commits, commit_times
 from runner.check.gate import CheckResult
 from runner.check.published import Published, judge_published
+from runner.checksum import checksum
 from runner.engine import Engine
 from runner.errors import Fault, GateClosed, RunFailed, fail, worst
 from runner.lake import Lake
@@ -68,7 +69,7 @@ def audit(
         new_run_id(now),
         f"{now:%Y-%m-%dT%H:%M:%SZ}",
         project.profile.name,
-        selected={m.id: rendered[m.id].fingerprint for m in models},
+        selected={m.id: checksum(m, rendered[m.id]) for m in models},
     )
     subjects = {m.id: _published(m, rendered, states[m.id], project, lake, now) for m in models}
     total = sum(len(subject.checks()) for subject in subjects.values() if subject)

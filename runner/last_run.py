@@ -22,7 +22,7 @@ _DONE = frozenset({"success", "nothing"})
 class LastRun:
     """One run as its journal tells it.
 
-    ``selected``: model id → fingerprint, in the order in which they run; ``ends``: model id → words of
+    ``selected``: model id → checksum, in the order in which they run; ``ends``: model id → words of
     :data:`runner.selectors.RESULTS`; ``args``: the options of the command line.
     """
 

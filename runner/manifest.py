@@ -1,30 +1,24 @@
 """``target/manifest.json``: the project as one document, in dbt's shape where it fits.
 
-In: a project and the statements of all of its models. Out: plain values. :func:`checksums` tells two states
-of a project apart: a model's rows (``fingerprint``) and everything else that a run heeds.
+In: a project and the statements of all of its models. Out: plain values.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from runner import __version__
-from runner.errors import Place
+from runner.checksum import checksum
 from runner.files import write_atomically
 from runner.graph import order, parents
-from runner.refs import TableRef
 from runner.render import Rendered
 from runner.spec import Check, FilesInput, KafkaInput, Model, Project, Source, TableInput
 
 FILE = "manifest.json"
-#: What people read and no run heeds.
-_WORDS = frozenset({"description", "owner", "tags"})
 
 
 def manifest(project: Project, rendered: Mapping[str, Rendered], *, now: dt.datetime) -> dict[str, Any]:
@@ -62,16 +56,6 @@ def write_manifest(folder: Path, document: Mapping[str, Any]) -> Path:
     path = folder / FILE
     write_atomically(path, json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
     return path
-
-
-def checksum(model: Model, rendered: Rendered) -> str:
-    """What a run of the model heeds, as one word: other descriptions, owners and tags leave it as it is."""
-    heeded = {
-        "fingerprint": rendered.fingerprint,
-        "definition": _plain(model),
-        "expectations": {name: found.rendered for name, found in rendered.expectations.items()},
-    }
-    return hashlib.sha256(json.dumps(heeded, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _node(model: Model, rendered: Rendered, reads: list[str]) -> dict[str, Any]:
@@ -137,15 +121,3 @@ def _check(check: Check) -> dict[str, Any]:
 
 def _unique(model: Model) -> str:
     return f"model.{model.id}"
-
-
-def _plain(value: object) -> object:
-    """A noun as plain values, without the places where it is written and the words for people."""
-    if isinstance(value, TableRef | Place):
-        return str(value) if isinstance(value, TableRef) else None
-    if dataclasses.is_dataclass(value):
-        found = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.name not in _WORDS}
-        return {name: _plain(of) for name, of in found.items() if name != "places"}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(of) for key, of in value.items()}
-    return [_plain(of) for of in value] if isinstance(value, list | tuple) else str(value)

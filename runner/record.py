@@ -42,7 +42,7 @@ class NodeResult:
 class Journal:
     """The run's results so far, on disk from :meth:`begin` on and after every :meth:`add`.
 
-    ``selected``: model id → fingerprint, of those that there will be results of; ``args``: what the run was
+    ``selected``: model id → checksum, of those that there will be results of; ``args``: what the run was
     asked for.
     """
 

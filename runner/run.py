@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runner import __version__
+from runner.checksum import checksum
 from runner.engine import Engine, Keeper
 from runner.errors import Busy, Fault, GateClosed, Interrupted, ProjectError, RunFailed, RunnerError, worst
 from runner.graph import ancestors
@@ -147,7 +148,7 @@ def run(
             run_id,
             f"{now:%Y-%m-%dT%H:%M:%S}.{milliseconds}Z",
             project.profile.name,
-            selected={m.id: rendered[m.id].fingerprint for m in models},
+            selected={m.id: checksum(m, rendered[m.id]) for m in models},
             args=options.args,
             keep=history.keep,
         )

@@ -13,12 +13,13 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from runner.checksum import checksum
 from runner.errors import ProjectError, fail
 from runner.last_run import FILE as RESULTS_FILE
 from runner.last_run import last_run
 from runner.lineage import compile_project
 from runner.load import read_project
-from runner.manifest import FILE, checksum
+from runner.manifest import FILE
 from runner.spec import Project
 
 _GIT = "git:"

@@ -2,7 +2,8 @@
 
 A document is one story: its commands run in order, in one copy of the shipped project. ``$ `` begins one;
 what follows, up to the next, is its output, on both streams, as a terminal shows it. A line that is ``…``
-stands for any lines. ``UPDATE_DOCS=1`` writes the real output into the document.
+stands for any lines. An id in a command is one that an output showed before. ``UPDATE_DOCS=1`` writes the
+real output into the document.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import io
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ANY = "…"
+#: Runs and snapshots.
+_ID = re.compile(r"\b(?:\d{8}T\d{6}_[0-9a-f]{6}|\d{15,})\b")
 #: What differs from run to run: ids, clocks, sizes of files, and the dots that fill a line up.
 _VARIES = (
     (re.compile(r"\d{8}T\d{6}_[0-9a-f]{6}"), "<run>"),
@@ -71,6 +74,17 @@ def same(shown: str, printed: str) -> bool:
     wanted = [re.escape(line) for line in plain(shown).splitlines()]
     pattern = "\n".join(".*" if line == re.escape(_ANY) else line for line in wanted)
     return re.fullmatch(pattern, plain(printed), re.DOTALL) is not None
+
+
+def renamed(command: str, ids: Mapping[str, str]) -> str:
+    """A command with the ids of this run in place of those that the document shows."""
+    return _ID.sub(lambda found: ids.get(found[0], found[0]), command)
+
+
+def paired(shown: str, printed: str) -> dict[str, str]:
+    """Ids that the document shows → ids that were printed in their place."""
+    ours, theirs = _ID.findall(shown), _ID.findall(printed)
+    return dict(zip(ours, theirs, strict=True)) if len(ours) == len(theirs) else {}
 
 
 def rewritten(text: str, outputs: Sequence[str]) -> str:

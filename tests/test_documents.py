@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import Step, rewritten, run, same, steps
+from tests.documents import Step, paired, renamed, rewritten, run, same, steps
 
 TEXT = """# A document
 
@@ -64,3 +64,9 @@ def test_tools_run_here_and_the_rest_in_a_shell(tmp_path: Path) -> None:
 
     assert run("tool 'a b' c # why; echo $?", tmp_path, {"tool": tool}) == "['a b', 'c']\n3\n"
     assert run("touch made && ls", tmp_path, {}) == "made\n"
+
+
+def test_an_id_of_the_document_stands_for_the_one_that_was_printed() -> None:
+    ids = paired("run 20260101T120000_ab12cd\n", "run 20271231T235959_000000\n")
+    assert renamed("rollback --run 20260101T120000_ab12cd", ids) == "rollback --run 20271231T235959_000000"
+    assert paired("a", "run 20271231T235959_000000") == {}

@@ -119,12 +119,12 @@ def journal(root: Path, *, ends: dict[str, str], **args: Any) -> None:
     """The journal of a run that was asked for all models; ``ends``: model → status."""
     assert invoke(["compile", "-q"]) == 0
     nodes = json.loads((root / "target/manifest.json").read_text())["nodes"]
-    fingerprints = {id.removeprefix("model."): node["fingerprint"] for id, node in nodes.items()}
+    checksums = {id.removeprefix("model."): node["checksum"]["checksum"] for id, node in nodes.items()}
     results = [
         {"unique_id": f"model.{id}", "status": status, "checks": [], "message": None}
         for id, status in ends.items()
     ]
-    document = {"metadata": {"run_id": "r1", "args": args, "selected": fingerprints}, "results": results}
+    document = {"metadata": {"run_id": "r1", "args": args, "selected": checksums}, "results": results}
     (root / "target/run_results.json").write_text(json.dumps(document))
 
 

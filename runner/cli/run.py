@@ -148,7 +148,9 @@ def _keep_manifest(project: Project, rendered: Mapping[str, Rendered]) -> None:
 
 
 def _refuse_new_code(models: Sequence[Model], rendered: Mapping[str, Rendered], last: LastRun) -> None:
-    changed = [m for m in models if last.selected[m.id] != rendered[m.id].fingerprint]
+    from runner.checksum import checksum
+
+    changed = [m for m in models if last.selected[m.id] != checksum(m, rendered[m.id])]
     if changed:
         raise ProjectError(
             tuple(

@@ -15,7 +15,7 @@ import runner.cli
 from runner.engine.spark.engine import SparkEngine
 from runner.lake import Lake
 from runner.spec import Project
-from tests.documents import rewritten, run, same, steps
+from tests.documents import paired, renamed, rewritten, run, same, steps
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("docs/cli.md",)
@@ -51,9 +51,12 @@ def test_commands_print_what_the_document_says(name: str, project: Path) -> None
     document = ROOT / name
     text = document.read_text(encoding="utf-8")
     told = list(steps(text))
-    printed = []
+    printed: list[str] = []
+    ids: dict[str, str] = {}
     for step in told:
-        printed.append(run(step.command, project, {"runner": runner.cli.invoke, "producer": produce}))
+        command = renamed(step.command, ids)
+        printed.append(run(command, project, {"runner": runner.cli.invoke, "producer": produce}))
+        ids |= paired(step.shown, printed[-1])
     if os.environ.get("UPDATE_DOCS"):
         document.write_text(rewritten(text, printed), encoding="utf-8")
         return
