@@ -145,10 +145,10 @@ def progress_line(event: Event, *, width: int, colour: bool = False) -> str:
     return f"{head}{word}{event.name} {dots}{tail}".rstrip()
 
 
-def summary_line(counts: dict[str, int], seconds: float) -> str:
-    """``3 published, 2 with nothing new, 1 failed in 12.3s``."""
+def summary_line(counts: dict[str, int], seconds: float, *, ok: str = "published") -> str:
+    """``3 published, 2 with nothing new, 1 failed in 12.3s``; ``ok``: what those are that ended well."""
     words = {
-        "ok": "published",
+        "ok": ok,
         "nothing": "with nothing new",
         "stale": "stale",
         "gated": "gated",

@@ -121,7 +121,9 @@ def _run(ask: Ask, project: Project, models: Sequence[Model], options: RunOption
     started = time.monotonic()
     options = dataclasses.replace(options, args=_args(ask, options))
     code = run_models(project, models, options, ask.console.event)
-    ask.console.note(summary_line(ask.console.counts, time.monotonic() - started), exit_code=code)
+    ok = "tried" if options.empty else "published"
+    seconds = time.monotonic() - started
+    ask.console.note(summary_line(ask.console.counts, seconds, ok=ok), exit_code=code)
     return code
 
 
