@@ -35,6 +35,26 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
+class Subverbs(click.Group):
+    """A verb with verbs of its own; without one, its help."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands:
+            raise fail(
+                "unknown-verb",
+                None,
+                f"there is no command '{ctx.command_path} {args[0]}'",
+                why=f"commands are {', '.join(sorted(self.commands))}",
+                fix=_only_near(args[0], self.commands) or f"see `{ctx.command_path} --help`",
+            )
+        return super().resolve_command(ctx, args)
+
+
 class Verb(click.Command):
     """A verb; ``-s a b`` is ``-s a -s b``."""
 

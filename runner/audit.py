@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner import files
-from runner.catalog import TableState
+from runner.branch import require_there
+from runner.catalog import MAIN, TableState
 from runner.check.freshness import Commits, commit_times
 from runner.check.gate import CheckResult
 from runner.check.published import Published, judge_published
@@ -45,14 +46,16 @@ def audit(
     models: Sequence[Model],
     on_event: Callable[[Checked], None],
     *,
+    branch: str = MAIN,
     artifacts: Path | None = None,
     start_engine: Callable[[], Engine] | None = None,
 ) -> int:
-    """Check ``models`` as they are published; 0, 3 where a check of severity error fails, 1 where one
-    could not be asked. ProjectError where not one of them is built.
+    """Check ``models`` as they are published, or as a development branch has them; 0, 3 where a check of
+    severity error fails, 1 where one could not be asked. ProjectError where not one of them is built.
     """
     rendered = compile_project(project, models)
-    lake = Lake.of(project)
+    lake = Lake.of(project, branch)
+    require_there(lake)
     folder = artifacts or project.root / "target"
     now = dt.datetime.now(dt.UTC)
     states = {model.id: lake.catalog.table(model.target.table) for model in models}
@@ -70,6 +73,7 @@ def audit(
         f"{now:%Y-%m-%dT%H:%M:%SZ}",
         project.profile.name,
         selected={m.id: checksum(m, rendered[m.id]) for m in models},
+        branch=branch,
     )
     subjects = {m.id: _published(m, rendered, states[m.id], project, lake, now) for m in models}
     total = sum(len(subject.checks()) for subject in subjects.values() if subject)

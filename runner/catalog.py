@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ class Snapshot:
     timestamp_ms: int
     summary: Mapping[str, str]
     row_ids: bool = True  # whether its rows have ids: from format v3 on
+    schema: int = 0  # which of the table's schemas its rows were written by
 
     @property
     def rows(self) -> int:
@@ -52,7 +53,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class TableState:
-    """A table as its newest metadata file tells it. ``columns``: name → Iceberg type, in order."""
+    """A table as its newest metadata file tells it. ``columns``: name → Iceberg type, in order.
+
+    ``branches``: branches and tags with the snapshots that they stand at; ``reading``: the branch that is
+    meant where none is named.
+    """
 
     ref: TableRef
     location: str
@@ -61,11 +66,26 @@ class TableState:
     partitions: tuple[str, ...]
     snapshots: Mapping[int, Snapshot]
     branches: Mapping[str, int]
+    tags: frozenset[str] = frozenset()
+    schemas: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    reading: str = MAIN
 
-    def head(self, branch: str = MAIN) -> Snapshot | None:
+    def head(self, branch: str | None = None) -> Snapshot | None:
         """The newest snapshot of a branch; None for an empty table or a branch that is not there."""
-        found = self.branches.get(branch)
+        found = self.branches.get(branch or self.reading)
         return None if found is None else self.snapshots.get(found)
+
+    def columns_at(self, snapshot: Snapshot | None) -> Mapping[str, str]:
+        """The columns that a snapshot was written by; of none, those of now."""
+        return self.columns if snapshot is None else self.schemas.get(snapshot.schema, self.columns)
+
+    def has(self, branch: str) -> bool:
+        """Whether there is a branch (not a tag) of that name."""
+        return branch in self.branches and branch not in self.tags
+
+    def sql(self, catalog: str) -> str:
+        """The quoted name in ``catalog`` of what is read where no branch is named."""
+        return self.ref.sql(catalog, None if self.reading == MAIN else self.reading)
 
     def ancestry(self, head: int | None) -> Iterator[Snapshot]:
         """``head`` and its parents, newest first, as far as they are not expired."""
@@ -82,6 +102,25 @@ class Catalog(Protocol):
 
     def tables(self) -> tuple[TableRef, ...]:
         """All tables, sorted."""
+
+
+class OnBranch:
+    """A catalog whose tables are read on a development branch, and on main where they have none of its name.
+
+    Tables of ``afresh`` are read on main although they have one: their branch is about to be made anew.
+    """
+
+    def __init__(self, catalog: Catalog, branch: str, afresh: Container[TableRef] = ()) -> None:
+        self.catalog, self.branch, self.afresh = catalog, branch, afresh
+
+    def table(self, ref: TableRef) -> TableState | None:
+        state = self.catalog.table(ref)
+        if state is None or not state.has(self.branch) or ref in self.afresh:
+            return state
+        return replace(state, reading=self.branch)
+
+    def tables(self) -> tuple[TableRef, ...]:
+        return self.catalog.tables()
 
 
 class LocalCatalog:
@@ -141,6 +180,7 @@ def parse_metadata(ref: TableRef, metadata: Mapping[str, Any]) -> TableState:
             timestamp_ms=s["timestamp-ms"],
             summary=s.get("summary", {}),
             row_ids=s.get("first-row-id") is not None,
+            schema=s.get("schema-id", metadata["current-schema-id"]),
         )
         for s in metadata.get("snapshots", ())
     }
@@ -149,9 +189,14 @@ def parse_metadata(ref: TableRef, metadata: Mapping[str, Any]) -> TableState:
         location=metadata["location"],
         format_version=metadata["format-version"],
         columns={f["name"]: type_text(f["type"]) for f in schema["fields"]},
+        schemas={
+            s["schema-id"]: {f["name"]: type_text(f["type"]) for f in s["fields"]}
+            for s in metadata["schemas"]
+        },
         partitions=tuple(f["name"] for f in spec["fields"] if f["transform"] == "identity"),
         snapshots=snapshots,
         branches={name: r["snapshot-id"] for name, r in metadata.get("refs", {}).items()},
+        tags=frozenset(name for name, r in metadata.get("refs", {}).items() if r.get("type") == "tag"),
     )
 
 

@@ -7,6 +7,7 @@ it: it tells people what changed since, and without it they are told less.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ class CodeStore:
     def write(self, model: Model, rendered: Rendered) -> None:
         """Keep a model's code, if it is not there."""
         path = self.folder / f"{rendered.fingerprint}.json"
-        if not path.exists():
+        if path.exists():
+            os.utime(path)  # old ones that no commit names are removed: this one is about to be named
+        else:
             text = json.dumps(code_of(model, rendered), ensure_ascii=False, indent=1, default=str)
             write_atomically(path, text + "\n")
 

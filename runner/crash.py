@@ -24,7 +24,10 @@ RUN_POINTS = (
 #: Those of rollback and maintenance.
 KEEP_POINTS = ("between_rollbacks", "after_retention", "after_compaction", "after_expiry")
 
-CRASH_POINTS = RUN_POINTS + KEEP_POINTS
+#: That of the publication of a branch.
+BRANCH_POINTS = ("between_publications",)
+
+CRASH_POINTS = RUN_POINTS + KEEP_POINTS + BRANCH_POINTS
 
 
 def crash_point(name: str, model: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.catalog import Catalog, LocalCatalog
+from runner.catalog import MAIN, Catalog, LocalCatalog, OnBranch
 from runner.code_store import CodeStore
 from runner.files import ManifestStore
 from runner.refs import TableRef
@@ -15,16 +16,29 @@ from runner.spec import Project
 
 @dataclass(frozen=True)
 class Lake:
-    """A warehouse folder and its catalog."""
+    """A warehouse folder and its catalog, which shows tables as ``branch`` has them.
+
+    ``afresh``: tables whose branch is made anew from main by their next publication.
+    """
 
     warehouse: Path
     catalog: Catalog
+    branch: str = MAIN
+    afresh: set[TableRef] = field(default_factory=set)
 
     @classmethod
-    def of(cls, project: Project) -> Lake:
+    def of(cls, project: Project, branch: str = MAIN, *, afresh: Iterable[TableRef] = ()) -> Lake:
         """The lake of a project's profile; a relative warehouse lies in the project's folder."""
         warehouse = (project.root / project.profile.warehouse).absolute()
-        return cls(warehouse, LocalCatalog(warehouse, project.profile.catalog))
+        catalog = LocalCatalog(warehouse, project.profile.catalog)
+        if branch == MAIN:
+            return cls(warehouse, catalog)
+        anew = {table for of in afresh for table in (of, of.quarantine)}
+        return cls(warehouse, OnBranch(catalog, branch, anew), branch, anew)
+
+    def published(self, table: TableRef) -> None:
+        """From now on the table is read on its branch."""
+        self.afresh.difference_update((table, table.quarantine))
 
     @property
     def manifests(self) -> ManifestStore:

@@ -26,6 +26,8 @@ CARRIED = PREFIX + "carried-from"
 RETENTION = PREFIX + "retention"
 #: The table was emptied by a rollback to before its first run: nothing older counts.
 RESET = PREFIX + "reset"
+#: Written on a development branch: ``{"name", "base"}``, the base being the snapshot of main that it left.
+BRANCH = PREFIX + "branch"
 #: Of the tables of run history: the runs whose rows a commit holds.
 RUNS = PREFIX + "runs"
 
@@ -70,8 +72,10 @@ class Position:
         }
 
 
-def position(table: TableState | None, branch: str = MAIN) -> Position | None:
+def position(table: TableState | None, branch: str | None = None) -> Position | None:
     """What the branch's newest ancestor with a position consumed; None where there is none.
+
+    Without ``branch`` the one that the table is read on.
 
     Commits of others (a hand-written UPDATE, a foreign compaction) carry no position and are walked
     past; a rollback brings the older position back with the older rows.
@@ -80,7 +84,7 @@ def position(table: TableState | None, branch: str = MAIN) -> Position | None:
     return parse(found) if found else None
 
 
-def position_snapshot(table: TableState | None, branch: str = MAIN) -> Snapshot | None:
+def position_snapshot(table: TableState | None, branch: str | None = None) -> Snapshot | None:
     """The snapshot that carries a branch's position.
 
     A position carried over by maintenance counts only where the commit that wrote it is expired: a run
@@ -106,6 +110,36 @@ def carry(table: TableState) -> dict[str, str]:
         return {}
     origin = found.summary.get(CARRIED, str(found.id))
     return {key: found.summary[key] for key in _POSITION if key in found.summary} | {CARRIED: origin}
+
+
+def branched(table: TableState | None, branch: str) -> dict[str, str]:
+    """The property of a commit on ``branch``; empty on main."""
+    if branch == MAIN:
+        return {}
+    if table is not None and table.reading == branch:
+        base = base_of(table, branch)
+    else:
+        head = table.head(MAIN) if table else None
+        base = head.id if head else None
+    return {BRANCH: json.dumps({"name": branch, "base": base}, separators=(",", ":"))}
+
+
+def base_of(table: TableState, branch: str) -> int | None:
+    """The snapshot of main from which a development branch was made; None where main had none.
+
+    As its own commits tell it, whatever became of main since; of a branch that somebody else made, the
+    newest snapshot that it shares with main.
+    """
+    main = {s.id for s in table.ancestry(table.branches.get(MAIN))}
+    for snapshot in table.ancestry(table.branches.get(branch)):
+        if snapshot.id in main:
+            return snapshot.id
+        if BRANCH in snapshot.summary:
+            word = json.loads(snapshot.summary[BRANCH])
+            if word["name"] == branch:
+                base: int | None = word["base"]
+                return base
+    return None
 
 
 def retention(snapshot: Snapshot) -> tuple[str, str]:
@@ -155,7 +189,7 @@ def _by_time(text: str) -> tuple[int, str]:
 
 def runs(table: TableState | None) -> set[str]:
     """Ids of the runs whose rows main's commits brought."""
-    if table is None or (head := table.head()) is None:
+    if table is None or (head := table.head(MAIN)) is None:
         return set()
     return {run for snapshot in table.ancestry(head.id) for run in snapshot.summary.get(RUNS, "").split()}
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import cast
 
 from runner import ledger
-from runner.catalog import Catalog, Snapshot, TableState
+from runner.catalog import MAIN, Catalog, Snapshot, TableState
 from runner.crash import crash_point
 from runner.engine import Compacted, Keeper
 from runner.errors import Busy
@@ -189,16 +189,19 @@ def expirable(
     """Old snapshots that may go, and old ones that stay because a consumer needs them.
 
     A snapshot is old when another took its place longer ago than ``older_than``: a run that is still
-    working read it before that. The newest ``keep`` of every branch stay, and whoever carries a position
-    or the word of a retention.
+    working read it before that. The newest ``keep`` of every branch stay, what a branch has before main, and
+    whoever carries a position or the word of a retention.
     """
     limit = (now - settings.expire_older_than).timestamp() * 1000
     replaced: dict[int, int] = {}
     kept: set[int] = set(state.branches.values())
+    main = {s.id for s in state.ancestry(state.branches.get(MAIN))}
     for branch in state.branches:
         head = state.head(branch)
         line = list(state.ancestry(head.id)) if head else []
         kept |= {s.id for s in line[: settings.keep]}
+        # Main can follow a branch only along a chain that has no gap.
+        kept |= {s.id for s in line} - main
         for child, parent in pairwise(line):
             replaced[parent.id] = max(replaced.get(parent.id, 0), child.timestamp_ms)
         if carrier := ledger.position_snapshot(state, branch):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from runner.catalog import MAIN, TableState
 from runner.check.freshness import commit_times, judge_freshness
 from runner.check.gate import CheckResult, judge
 from runner.check.table import check_table, require_references
@@ -19,7 +20,7 @@ from runner.crash import crash_point
 from runner.engine import Conflict, Engine
 from runner.errors import Busy, Fault, GateClosed, RunnerError
 from runner.execute import Run, Staged, Written
-from runner.execute.fit import schema_change
+from runner.execute.fit import refuse_on_branch, schema_change
 from runner.execute.stage import stage
 from runner.execute.write import quarantine, write
 from runner.inputs import Pins
@@ -56,6 +57,12 @@ class Shared:
     code_version: str
     full_refresh: bool
     allow_deletes: bool
+    allow_schema_change: bool = False
+
+    @property
+    def frozen(self) -> bool:
+        """Whether tables keep their schema: a development branch has none of its own."""
+        return self.lake.branch != MAIN and not self.allow_schema_change
 
 
 def _ignore(stage: str) -> None:
@@ -84,18 +91,22 @@ def run_node(
             manifests=shared.lake.manifests,
             code_version=shared.code_version,
             full_refresh=shared.full_refresh,
+            developing=shared.lake.branch != MAIN,
         )
         if plan.mode is Mode.NOTHING:
             # A run killed after its publication left staged rows; its branch waits for the next engine.
             shared.lake.clear_scratch(model.target.table)
             known = plan.previous.maxima if plan.previous else {}
             return _aged(_result(plan, "nothing", started), plan, known, shared)
+        if shared.frozen:
+            refuse_on_branch(model, schema_change(model, plan.target), plan.target)
         on_plan(plan)
         try:
             done = _attempt(plan, shared, on_stage)
         except Conflict:
             done = None
         if done is not None:
+            shared.lake.published(model.target.table)
             shared.pins.release(model.target.table)
             written, checks = done
             result = _result(plan, "success", started, written, checks)
@@ -124,7 +135,9 @@ def _attempt(
     engine = shared.engine()
     run = run_of(shared, plan.model)
     clean(table, engine, lake)
-    held = _rows(lake, table.quarantine)
+    aside = lake.catalog.table(table.quarantine)
+    afresh = table in lake.afresh
+    held = _rows(aside)
     try:
         shared.stop.check()
         on_stage("staging")
@@ -140,8 +153,10 @@ def _attempt(
             crash_point("after_checks", plan.model.id)
             shared.stop.check()
             on_stage("publishing")
+            if afresh and aside:
+                engine.drop_branch(table.quarantine, lake.branch)
             quarantine(staged, engine, run, lake.catalog, held)
-            match publish(written, engine, lake.catalog):
+            match publish(written, engine, lake.catalog, lake.branch, afresh=afresh):
                 case Outcome.DONE:
                     return written, checks
                 case Outcome.MOVED:
@@ -164,6 +179,7 @@ def _attempt(
 def run_of(shared: Shared, model: Model) -> Run:
     """What the statements of one model share."""
     lake = shared.lake
+    aside = lake.catalog.table(model.target.table.quarantine)
     return Run(
         shared.run_id,
         f"{shared.now:%Y-%m-%d %H:%M:%S}.{shared.now.microsecond // 1000:03d}",
@@ -171,7 +187,15 @@ def run_of(shared: Shared, model: Model) -> Run:
         shared.code_version,
         lake.manifests,
         lake.code,
+        lake.branch,
+        aside.reading if aside and aside.reading != MAIN else None,
+        shared.frozen,
     )
+
+
+def _rows(state: TableState | None) -> int:
+    head = state.head() if state else None
+    return head.rows if head else 0
 
 
 def _aged(result: NodeResult, plan: ModelPlan, maxima: Mapping[str, str], shared: Shared) -> NodeResult:
@@ -199,12 +223,6 @@ def clean(table: TableRef, engine: Engine, lake: Lake) -> None:
     for branch in state.branches if state else ():
         if branch.startswith(_AUDIT):
             engine.drop_branch(table, branch)
-
-
-def _rows(lake: Lake, table: TableRef) -> int:
-    state = lake.catalog.table(table)
-    head = state.head() if state else None
-    return head.rows if head else 0
 
 
 def _brake(written: Written, checks: tuple[CheckResult, ...], *, allow: bool) -> None:

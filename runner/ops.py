@@ -110,6 +110,20 @@ def _carry_over(lake: Lake, engine: Engine, warn: Callable[[str], None]) -> None
     remove(lake.journals, readable)
 
 
+def carried(lake: Lake) -> list[str]:
+    """Ended runs whose journal is still there although the tables hold all of it."""
+    held = {table.ref: ledger.runs(lake.catalog.table(table.ref)) for table in TABLES}
+    found = []
+    for path, document in ended(lake.journals).documents.items():
+        try:
+            wanting = [t for t in TABLES if path.stem not in held[t.ref] and t.rows(document)]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue  # no journal: the next run says so
+        if not wanting:
+            found.append(path.stem)
+    return found
+
+
 def _prepare(table: OpsTable, state: TableState | None, engine: Engine) -> None:
     """Make the table, or give it the columns that an older runner did not have."""
     types = {name: type_ for name, (type_, _) in table.columns.items()}
@@ -133,6 +147,7 @@ def _run_rows(document: Mapping[str, Any]) -> list[Row]:
         **_run(document),
         "run_complete": about["complete"],
         "target": about["target"],
+        "branch": about.get("branch"),  # of a journal that an older runner wrote, none
         "code_version": about["runner_version"],
     }
     return [
@@ -191,6 +206,7 @@ _RUNS = OpsTable(
         **_SHARED,
         "run_complete": ("boolean", "Whether every selected model has its row; false after a kill"),
         "target": ("string", "The target of profiles.yml"),
+        "branch": ("string", "What the run wrote: main, or a development branch"),
         "code_version": ("string", "Version of the runner"),
         **_MODEL,
         "status": ("string", "success, nothing, error, gated, skipped or busy"),

@@ -74,8 +74,9 @@ def make_plan(
     manifests: ManifestStore,
     code_version: str,
     full_refresh: bool = False,
+    developing: bool = False,
 ) -> ModelPlan:
-    """The plan of one model.
+    """The plan of one model. ``developing``: on a branch of one's own, where any code may follow any other.
 
     Raises ProjectError where an input is not there or newer code built the target, RunFailed where a state
     cannot be continued from or a rebuild would lose rows.
@@ -105,7 +106,7 @@ def make_plan(
         )
     mode, reason = _decide(model, rendered.fingerprint, previous, tables, files, full_refresh=full_refresh)
     if mode is Mode.REBUILD and previous is not None and not full_refresh:
-        if previous.fingerprint != rendered.fingerprint and model.on_change == "rebuild":
+        if previous.fingerprint != rendered.fingerprint and model.on_change == "rebuild" and not developing:
             refused = newer_code(model, rendered.fingerprint, target, code_version)
             if refused:
                 raise refused

@@ -15,7 +15,7 @@ from runner.catalog import MAIN, Catalog, Snapshot, TableState
 from runner.check.table import require_references
 from runner.code_store import CodeStore, code_of
 from runner.errors import Fault, GateClosed, ProjectError, RunFailed, RunnerError
-from runner.execute.fit import Change, schema_change
+from runner.execute.fit import Change, refuse_on_branch, schema_change
 from runner.execute.masks import effective_checks
 from runner.graph import descendants
 from runner.inputs import Pins
@@ -63,6 +63,7 @@ class _Expected:
     """A catalog in which tables that a run is going to publish have their next snapshot."""
 
     real: Catalog
+    branch: str = MAIN
     to_come: dict[TableRef, TableState] = field(default_factory=dict)
 
     def table(self, ref: TableRef) -> TableState | None:
@@ -84,16 +85,23 @@ class _Expected:
         self.to_come[target.table] = replace(
             state,
             snapshots={**state.snapshots, come.id: come},
-            branches={**state.branches, MAIN: come.id},
+            branches={**state.branches, self.branch: come.id},
+            reading=self.branch,
         )
 
 
 def preview(
-    project: Project, models: Sequence[Model], lake: Lake, *, full_refresh: bool = False
+    project: Project,
+    models: Sequence[Model],
+    lake: Lake,
+    *,
+    full_refresh: bool = False,
+    allow_schema_change: bool = False,
 ) -> Iterator[Preview]:
     """The previews of ``models`` in the order given; faults of one hide no other."""
     rendered, broken = _compiled(project, models)
-    expected = _Expected(lake.catalog)
+    expected = _Expected(lake.catalog, lake.branch)
+    frozen = lake.branch != MAIN and not allow_schema_change
     pins = Pins(expected, {})
     skipped: dict[str, str] = {}
     for model in models:
@@ -104,6 +112,8 @@ def preview(
             if faults := broken.get(model.id):
                 raise ProjectError(faults)
             found = _preview(model, rendered[model.id], project, lake, pins, full_refresh)
+            if frozen and found.plan:
+                refuse_on_branch(model, found.change, found.plan.target)
         except RunnerError as error:
             yield Preview(model, faults=_faults(error))
             skipped.update({m.id: model.id for m in descendants(project, model) if m.id not in skipped})
@@ -145,6 +155,7 @@ def _preview(
         manifests=lake.manifests,
         code_version=__version__,
         full_refresh=full_refresh,
+        developing=lake.branch != MAIN,
     )
     was, now = _codes(plan, lake.code)
     if plan.mode is Mode.NOTHING:

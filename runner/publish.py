@@ -1,6 +1,7 @@
 """Publish: a compare-and-set of main to the audited branch, or what happened to main meanwhile.
 
-In: :class:`runner.execute.Written`. Out: an :class:`Outcome`. Where another writer published first the
+In: :class:`runner.execute.Written`. Out: an :class:`Outcome`. On a development branch that stands in main's
+place, and the first publication makes it. Where another writer published first the
 work is planned again; where main was only compacted the same staged rows are merged again.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from runner.catalog import COMPACTION, Catalog, TableState
+from runner.catalog import COMPACTION, MAIN, Catalog, TableState
 from runner.crash import crash_point
 from runner.engine import Engine
 from runner.execute import Written
@@ -25,15 +26,23 @@ class Outcome(Enum):
     MOVED = "main holds other rows"
 
 
-def publish(written: Written, engine: Engine, catalog: Catalog) -> Outcome:
-    """Make the branch's head main's; repeat while main's head is still what the branch started from."""
+def publish(
+    written: Written, engine: Engine, catalog: Catalog, onto: str = MAIN, *, afresh: bool = False
+) -> Outcome:
+    """Make the audited branch's head ``onto``'s; repeat while that is still what the work started from.
+
+    ``afresh``: whatever it is, since the work started from main.
+    """
     plan = written.staged.plan
     if written.branch is None:
         return Outcome.DONE
     table = plan.model.target.table
     base = plan.base.id if plan.base else None
+    if afresh:
+        engine.replace_branch(table, onto, written.branch)
+        return Outcome.DONE
     for _ in range(_REPEATS):
-        if engine.fast_forward(table, written.branch):
+        if engine.fast_forward(table, written.branch, onto):
             crash_point("after_fast_forward", plan.model.id)
             return Outcome.DONE
         state = catalog.table(table)

@@ -54,6 +54,7 @@ class Journal:
     args: Mapping[str, Any] = field(default_factory=dict)
     keep: Callable[[Mapping[str, Any]], None] = lambda document: None
     results: list[NodeResult] = field(default_factory=list)
+    branch: str = "main"
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def begin(self) -> None:
@@ -80,6 +81,7 @@ class Journal:
                 "run_id": self.run_id,
                 "started_at": self.started_at,
                 "target": self.target,
+                "branch": self.branch,
                 "complete": len(self.results) >= len(self.selected),
                 "args": dict(self.args),
                 "selected": dict(self.selected),

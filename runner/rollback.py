@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from runner import ledger
+from runner.branch import Line, branches, target_of
 from runner.catalog import COMPACTION, Catalog, Snapshot, TableState
 from runner.crash import crash_point
 from runner.engine import Keeper
@@ -72,6 +73,14 @@ def steps_of_run(catalog: Catalog, run_id: str) -> tuple[Step, ...]:
         if made:
             steps.append(_back(state, head, line, made[-1] + 1))
     if not steps:
+        if name := next((b.name for b in branches(catalog) for line in b.lines if run_id in _made(line)), ""):
+            raise fail(
+                "run-on-branch",
+                None,
+                f"run '{run_id}' wrote the branch '{name}', and main holds nothing of it",
+                why="what readers of main see is as it was before",
+                fix=f"`runner branch drop {name}`; or run its models again with --branch {name}",
+            )
         raise fail(
             "unknown-run",
             None,
@@ -98,6 +107,7 @@ def steps_to(catalog: Catalog, snapshot_id: int, table: TableRef | None) -> tupl
             fix="`runner show TABLE --history` lists the snapshots of a table",
         )
     state = owners[0]
+    _refuse_branch(catalog, state.ref, snapshot_id)
     line = list(state.ancestry(head.id))
     at = next((i for i, s in enumerate(line) if s.id == snapshot_id), None)
     if at is None:
@@ -106,6 +116,25 @@ def steps_to(catalog: Catalog, snapshot_id: int, table: TableRef | None) -> tupl
     if not state.ref.name.endswith(QUARANTINE_SUFFIX):
         steps += _quarantine(catalog, state.ref, set(steps[0].runs))
     return tuple(step for step in steps if step.to is None or step.to.id != step.since.id)
+
+
+def _made(line: Line) -> set[str | None]:
+    """The runs that wrote a branch of a table."""
+    return {ledger.run_of(s) for s in line.ahead}
+
+
+def _refuse_branch(catalog: Catalog, table: TableRef, snapshot_id: int) -> None:
+    """ProjectError for a snapshot that a development branch has and main never had."""
+    for branch in branches(catalog):
+        ahead = [s for line in branch.lines if line.table == table for s in line.ahead]
+        if any(s.id == snapshot_id and ledger.BRANCH in s.summary for s in ahead):
+            raise fail(
+                "snapshot-of-branch",
+                None,
+                f"snapshot {snapshot_id} of {table} belongs to the branch '{branch.name}'",
+                why="what it was made from may not be on main",
+                fix=f"`runner branch publish {branch.name}`",
+            )
 
 
 def _back(state: TableState, head: Snapshot, line: Sequence[Snapshot], at: int) -> Step:
@@ -131,11 +160,6 @@ def _quarantine(catalog: Catalog, table: TableRef, runs: set[str]) -> list[Step]
     line = list(state.ancestry(head.id))
     made = [i for i, s in enumerate(line) if ledger.run_of(s) in runs]
     return [_back(state, head, line, made[-1] + 1)] if made else []
-
-
-def _locked_as(table: TableRef) -> TableRef:
-    """A quarantine is written under its target's lock."""
-    return TableRef(table.namespace, table.name.removesuffix(QUARANTINE_SUFFIX))
 
 
 def refuse_foreign(steps: Iterable[Step]) -> None:
@@ -177,7 +201,7 @@ def roll_back(
             steps = find()
             if not force:
                 refuse_foreign(steps)
-            missing = sorted({_locked_as(s.table) for s in steps} - held)
+            missing = sorted({target_of(s.table) for s in steps} - held)
             if not missing:
                 break
             # Found without the locks, so it is looked at again under them.

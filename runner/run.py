@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runner import __version__
+from runner.branch import refuse_tag
+from runner.catalog import MAIN
 from runner.checksum import checksum
 from runner.engine import Engine, Keeper
 from runner.errors import Busy, Fault, GateClosed, Interrupted, ProjectError, RunFailed, RunnerError, worst
@@ -29,6 +31,7 @@ from runner.node import Shared, failed_node, run_node
 from runner.ops import History
 from runner.plan import ModelPlan
 from runner.record import Journal, NodeResult
+from runner.refs import TableRef
 from runner.rehearse import MODE as EMPTY
 from runner.rehearse import rehearse
 from runner.render import Rendered
@@ -46,6 +49,9 @@ class RunOptions:
     """The command line's wishes. ``lock_timeout`` in seconds; ``threads``: how many models run side by side;
     ``empty``: without rows (:mod:`runner.rehearse`); ``artifacts``: where the journal goes; ``args``: what it
     says was asked for.
+
+    ``branch``: what is written, main or a development branch; ``afresh``: tables whose development branch
+    is made anew from main.
     """
 
     fail_fast: bool = False
@@ -55,6 +61,9 @@ class RunOptions:
     full_refresh: bool = False
     allow_deletes: bool = False
     artifacts: Path | None = None
+    branch: str = MAIN
+    afresh: frozenset[TableRef] = frozenset()
+    allow_schema_change: bool = False
     args: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -124,7 +133,8 @@ def run(
 ) -> int:
     """Run ``models`` in the order given; the exit code. Raises ProjectError before anything runs."""
     rendered = compile_project(project, models)
-    lake = Lake.of(project)
+    lake = Lake.of(project, options.branch, afresh=options.afresh)
+    refuse_tag(lake)
     artifacts = options.artifacts or project.root / "target"
     now = dt.datetime.now(dt.UTC)
     run_id = new_run_id(now)
@@ -141,6 +151,7 @@ def run(
         code_version=__version__,
         full_refresh=options.full_refresh,
         allow_deletes=options.allow_deletes,
+        allow_schema_change=options.allow_schema_change,
     )
     with History(lake, run_id, _Reporter(on_event, len(models), len(models), "ops").warn) as history:
         journal = Journal(
@@ -151,6 +162,7 @@ def run(
             selected={m.id: checksum(m, rendered[m.id]) for m in models},
             args=options.args,
             keep=history.keep,
+            branch=options.branch,
         )
         journal.begin()
         conductor = _Conductor(

@@ -20,7 +20,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from runner.catalog import TableState
+from runner.branch import require_there
+from runner.catalog import MAIN, TableState
 from runner.engine import Engine
 from runner.errors import Fault, ProjectError, did_you_mean
 from runner.lake import Lake
@@ -41,14 +42,17 @@ def show(
     format: str,
     at: str | None,
     write: Callable[[str], object],
+    branch: str = MAIN,
     start_engine: Callable[[], Engine] | None = None,
     artifacts: Path | None = None,
 ) -> None:
-    """Write the rows of ``table`` (``namespace.name``), at most ``limit``, at a snapshot id or main's head.
+    """Write the rows of ``table`` (``namespace.name``), at most ``limit``, at a snapshot id, or at the
+    head of main or of a development branch.
 
     ``format`` is table, csv or ndjson. ProjectError for a table or snapshot that is not in the lake.
     """
-    lake = Lake.of(project)
+    lake = Lake.of(project, branch)
+    require_there(lake)
     state = _find(lake, table)
     snapshot = _snapshot(state, at)
     columns = list(state.columns)
@@ -182,7 +186,7 @@ def csv_lines(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:
 
 def table_lines(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:
     """Aligned columns for people: numbers to the right, long text cut, control characters escaped."""
-    cells = [[_short(_cell(row[c], "·")) for c in columns] for row in rows]
+    cells = [[cell(row[c]) for c in columns] for row in rows]
     numeric = [bool(cells) and all(_is_number(line[i]) for line in cells) for i in range(len(columns))]
     # Cells of the terminal, not characters: 彗星 takes four.
     widths = [max([_width(name), *(_width(line[i]) for line in cells)]) for i, name in enumerate(columns)]
@@ -199,6 +203,11 @@ def table_lines(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:
     for values in cells:
         yield line(values)
     yield f"{len(cells):,} row{'s' if len(cells) != 1 else ''}\n"
+
+
+def cell(value: object, null: str = "·") -> str:
+    """A value for people: cut where it is long, control characters escaped."""
+    return _short(_cell(value, null))
 
 
 def _cell(value: object, null: str) -> str:

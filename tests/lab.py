@@ -20,6 +20,7 @@ from runner.graph import order
 from runner.lake import Lake
 from runner.load import load_project
 from runner.maintain import Settings, Upkeep, jobs, maintain_all
+from runner.promote import Wishes, publish_branch
 from runner.refs import TableRef
 from runner.rollback import Step, roll_back
 from runner.run import Event, RunOptions, run
@@ -117,6 +118,20 @@ class Lab:
         if event.kind != "stage":
             self.events.append(event)
 
+    def publish(self, branch: str, **wishes: Any) -> tuple[int, list[str]]:
+        """Publish a branch; the exit code, and the tables that moved."""
+        moved: list[str] = []
+        self.events.clear()
+        code = publish_branch(
+            self.project(),
+            branch,
+            Wishes("publication", self.folder / "target", **wishes),
+            engine=self.engine,
+            on_event=self.events.append,
+            tell=lambda line: moved.append(str(line.table)),
+        )
+        return code, moved
+
     def drop(self, name: str, lines: Iterable[str]) -> Path:
         """A new file of events in the inbox."""
         path = self.inbox / name
@@ -128,14 +143,15 @@ class Lab:
         assert isinstance(engine, SparkEngine)
         return [row.asDict(recursive=True) for row in engine.spark.sql(text).collect()]
 
-    def rows(self, table: str, *, without: Iterable[str] = CLOCKS) -> list[Row]:
+    def rows(self, table: str, *, without: Iterable[str] = CLOCKS, branch: str = "") -> list[Row]:
         """A table as ``show --format ndjson`` prints it, parsed and sorted; empty where it is not there."""
         state = self.lake.catalog.table(TableRef.parse(table))
         if state is None:
             return []
         columns = [c for c in state.columns if c not in without]
         shown = ", ".join(printed(c, state.columns[c]) for c in columns)
-        lines = ndjson(columns, self.engine().rows(f"SELECT {shown} FROM {table}"))
+        name = f"{table}.branch_{branch}" if branch else table
+        lines = ndjson(columns, self.engine().rows(f"SELECT {shown} FROM {name}"))
         return [json.loads(line) for line in sorted(lines)]
 
     def head(self, table: str) -> Snapshot | None:

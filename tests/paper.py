@@ -123,14 +123,33 @@ class PaperLake:
         self.metadata[table]["refs"].pop(branch, None)
         self.write(table)
 
-    def fast_forward(self, table: TableRef, branch: str) -> bool:
-        """Main becomes the branch's head where it is its ancestor."""
+    def fast_forward(self, table: TableRef, branch: str, onto: str = MAIN) -> bool:
+        """``onto`` becomes the branch's head where it is its ancestor, or is not there."""
         state = self.state(str(table))
         head = state.branches[branch]
-        if MAIN in state.branches and state.branches[MAIN] not in [s.id for s in state.ancestry(head)]:
+        if onto in state.branches and state.branches[onto] not in [s.id for s in state.ancestry(head)]:
             return False
-        self._point(table, MAIN, head)
+        self._point(table, onto, head)
         return True
+
+    def replace_branch(self, table: TableRef, branch: str, by: str) -> None:
+        self._point(table, branch, self.state(str(table)).branches[by])
+
+    def tag(self, table: TableRef | str, name: str) -> None:
+        """A tag at main's head."""
+        ref = table if isinstance(table, TableRef) else TableRef.parse(table)
+        self.metadata[ref]["refs"][name] = {"snapshot-id": self.head(str(ref)), "type": "tag"}
+        self.write(ref)
+
+    def drop_table(self, table: TableRef) -> None:
+        del self.metadata[table]
+        connection = sqlite3.connect(self.warehouse / "catalog.db")
+        connection.execute(
+            "DELETE FROM iceberg_tables WHERE table_namespace = ? AND table_name = ?",
+            (table.namespace, table.name),
+        )
+        connection.commit()
+        connection.close()
 
     def rollback(self, table: str, snapshot: int) -> None:
         self._point(TableRef.parse(table), MAIN, snapshot)

@@ -109,7 +109,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> None:
         CheckResult("helper", "skipped", 0, 0, Severity.ERROR, place, detail="only the query has n"),
     ]
 
-    def audit(_project: object, _models: object, on_event: Callable[[Checked], None]) -> int:
+    def audit(
+        _project: object, _models: object, on_event: Callable[[Checked], None], **_given: object
+    ) -> int:
         for i, result in enumerate(results, 1):
             faults = (fault,) if result.status == "error" else ()
             on_event(Checked("gold.daily_sales", "gold.daily_sales", i, 4, result, faults))

@@ -252,9 +252,9 @@ def test_show_passes_on_what_is_asked(
     assert invoke(["show", "silver.orders", "--all", "--format", "ndjson", "--at", "12"]) == 0
     assert invoke(["show", "silver.orders", "--limit", "3"]) == 0
     assert seen == [
-        ("silver.orders", {"limit": 20, "format": "table", "at": None}),
-        ("silver.orders", {"limit": None, "format": "ndjson", "at": "12"}),
-        ("silver.orders", {"limit": 3, "format": "table", "at": None}),
+        ("silver.orders", {"limit": 20, "format": "table", "at": None, "branch": "main"}),
+        ("silver.orders", {"limit": None, "format": "ndjson", "at": "12", "branch": "main"}),
+        ("silver.orders", {"limit": 3, "format": "table", "at": None, "branch": "main"}),
     ]
     assert capsys.readouterr().out == "row\n" * 3
     assert invoke(["show", "silver.orders", "--target", "x"]) == 2

@@ -71,6 +71,18 @@ def test_what_a_consumer_starts_from_stays_on_every_branch(lake: PaperLake) -> N
     assert read_by_all(lake.state("bronze.raw"), needed(lake.catalog)) == 2
 
 
+def test_between_a_branch_and_main_no_snapshot_goes(lake: PaperLake) -> None:
+    """Main follows a branch only along an unbroken chain; and of a branch that has left it, too."""
+    old = lake.commit(RAW)
+    main = lake.commit(RAW)
+    lake.branch(RAW, "dev", main)
+    for _ in range(3):
+        lake.commit(RAW, branch="dev")
+    assert gone(lake) == ([old], [])
+    lake.commit(RAW)
+    assert gone(lake) == ([old, main], [])
+
+
 def test_branches_and_tags_stay_with_what_they_stand_at(lake: PaperLake) -> None:
     ids = [lake.commit(RAW) for _ in range(4)]
     lake.branch(RAW, "audited", ids[1])

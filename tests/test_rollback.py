@@ -88,6 +88,21 @@ def test_to_a_snapshot_the_quarantine_follows_as_far_as_the_same_runs_wrote_it(l
     assert (forward.to and forward.to.id, forward.undone) == (later, ())
 
 
+def test_a_run_on_a_branch_is_dropped_with_it_and_not_rolled_back(lake: PaperLake) -> None:
+    main = lake.commit(ORDERS, by("r1"))
+    lake.branch(ORDERS, "dev", main)
+    word = ledger.branched(lake.state("silver.orders"), "dev")
+    dev = lake.commit(ORDERS, by("r2") | word, branch="dev")
+    with pytest.raises(ProjectError, match=r"run 'r2' wrote the branch 'dev'.*main holds nothing"):
+        steps_of_run(lake.catalog, "r2")
+    with pytest.raises(ProjectError, match="belongs to the branch 'dev'"):
+        steps_to(lake.catalog, dev, ORDERS)
+    # Main's runs go back as before; the branch stays where it is.
+    (step,) = steps_of_run(lake.catalog, "r1")
+    assert (step.since.id, step.to) == (main, None)
+    assert lake.head("silver.orders", "dev") == dev
+
+
 def test_a_snapshot_that_no_table_has(lake: PaperLake) -> None:
     lake.commit(ORDERS)
     with pytest.raises(ProjectError, match="no table has a snapshot 7"):

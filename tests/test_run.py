@@ -237,6 +237,7 @@ def test_the_journal_has_the_shape_of_dbts_run_results(built: World) -> None:
         "run_id",
         "started_at",
         "target",
+        "branch",
         "complete",
         "args",
         "selected",

@@ -88,7 +88,9 @@ class World:
                 "create_table": self.create_table,
                 "create_branch": lambda table, branch, snapshot: self.lake.branch(table, branch, snapshot),
                 "drop_branch": lambda table, branch: self.lake.drop_branch(table, branch),
-                "fast_forward": lambda table, branch: self.lake.fast_forward(table, branch),
+                "fast_forward": self.lake.fast_forward,
+                "replace_branch": self.lake.replace_branch,
+                "drop_table": self.lake.drop_table,
                 "commit": self.commit,
                 "append": lambda table, rows, properties: self.lake.commit(table, properties, rows=len(rows)),
             }

@@ -18,7 +18,10 @@ import click
 from runner import __version__
 from runner.argv import Verbs, usage_error
 from runner.cli import inspect, operate
+from runner.cli.branch import branch
 from runner.cli.check import check
+from runner.cli.clean import clean
+from runner.cli.diff import diff
 from runner.cli.plan import plan
 from runner.cli.run import retry, run
 from runner.console import Console
@@ -42,10 +45,13 @@ for verb in (
     retry,
     plan,
     check,
+    branch,
+    diff,
     inspect.compile,
     inspect.lint,
     inspect.ls,
     inspect.show,
+    clean,
     operate.maintain,
     operate.rollback,
 ):

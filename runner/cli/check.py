@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.argv import Verb
-from runner.cli.options import AS_OBJECTS, Ask, asks
+from runner.cli.options import AS_OBJECTS, BRANCH, Ask, asks
 
 if TYPE_CHECKING:
     from runner.audit import Checked
@@ -20,8 +20,9 @@ _WORDS = {"pass": "passed", "warn": "warned", "fail": "failed", "skipped": "skip
 
 @click.command(cls=Verb)
 @asks(selection=True)
+@BRANCH
 @AS_OBJECTS
-def check(ask: Ask, *, output: str) -> int:
+def check(ask: Ask, *, branch: str, output: str) -> int:
     """Run all checks over the published tables, whole; nothing is written. Exit 3 where one fails."""
     from runner.audit import audit
 
@@ -34,7 +35,7 @@ def check(ask: Ask, *, output: str) -> int:
         seen[_kind(event)] += 1
         _tell(ask, event)
 
-    code = audit(project, models, tell)
+    code = audit(project, models, tell, branch=branch)
     parts = [f"{seen[kind]} {word}" for kind, word in _WORDS.items() if seen[kind]]
     text = f"{', '.join(parts) or 'nothing to check'} in {time.monotonic() - started:.1f}s"
     ask.console.note(text, exit_code=code)

@@ -9,7 +9,8 @@ import os
 import click
 
 from runner.argv import Verb
-from runner.cli.options import AS_OBJECTS, Ask, asks
+from runner.catalog import MAIN
+from runner.cli.options import AS_OBJECTS, BRANCH, Ask, asks
 from runner.errors import ProjectError, fail
 from runner.spec import Model
 
@@ -68,13 +69,31 @@ def ls(ask: Ask, *, output: str) -> int:
 )
 @click.option("--at", metavar="SNAPSHOT", help="The id of an older snapshot.")
 @click.option("--history", is_flag=True, help="The table's snapshots, newest first, in place of its rows.")
+@BRANCH
 def show(
-    ask: Ask, *, table: str, limit: int | None, everything: bool, format: str, at: str | None, history: bool
+    ask: Ask,
+    *,
+    table: str,
+    limit: int | None,
+    everything: bool,
+    format: str,
+    at: str | None,
+    history: bool,
+    branch: str,
 ) -> int:
     """Print a table of the lake: namespace.table."""
     from runner.show import history as show_history
     from runner.show import show as show_table
 
+    if branch != MAIN and (history or at is not None):
+        other = "--history" if history else "--at"
+        raise fail(
+            "bad-arguments",
+            None,
+            f"--branch and {other} exclude each other",
+            why="the history is that of all branches" if history else "a snapshot is the same on any branch",
+            fix="keep one of them",
+        )
     if history:
         show_history(ask.lake_project(), table, ask.console.write, format=format)
         return 0
@@ -87,7 +106,9 @@ def show(
             fix="keep one of them",
         )
     rows = None if everything else 20 if limit is None else limit
-    show_table(ask.lake_project(), table, limit=rows, format=format, at=at, write=ask.console.write)
+    show_table(
+        ask.lake_project(), table, limit=rows, format=format, at=at, write=ask.console.write, branch=branch
+    )
     return 0
 
 

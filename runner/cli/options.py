@@ -94,6 +94,25 @@ LOCK_TIMEOUT = click.option(
 )
 
 
+def _branch_name(context: click.Context, option: click.Parameter, value: str | None) -> str:
+    from runner.branch import require_name
+
+    return require_name(value)
+
+
+BRANCH = click.option(
+    "--branch",
+    metavar="NAME",
+    callback=_branch_name,
+    help="A development branch; tables without one of that name are read on main.",
+)
+ALLOW_SCHEMA_CHANGE = click.option(
+    "--allow-schema-change",
+    is_flag=True,
+    help="Change columns for a branch although readers of main see it at once.",
+)
+
+
 @dataclass(frozen=True)
 class Ask:
     """What the shared options say; those of the selection are empty for verbs without them."""
@@ -111,6 +130,11 @@ class Ask:
     def narrowed(self) -> bool:
         """Whether some models are asked for, and not all."""
         return bool(self.pipelines or self.select or self.exclude)
+
+    def place(self) -> dict[str, Any]:
+        """Where a command works and with which variables, as `retry` asks for it again."""
+        lake = str(self.lake.absolute()) if self.lake else None
+        return {"target": self.target, "lake": lake, "vars": list(self.vars)}
 
     def read(self) -> Loaded:
         """The project around the current folder, with its faults."""

@@ -7,7 +7,7 @@ import json
 import click
 
 from runner.argv import Verb
-from runner.cli.options import AS_OBJECTS, Ask, asks
+from runner.cli.options import ALLOW_SCHEMA_CHANGE, AS_OBJECTS, BRANCH, Ask, asks
 
 _LOOKS = {"add": "32", "remove": "31", "hunk": "36", "head": "1", "dim": "2"}
 
@@ -15,8 +15,10 @@ _LOOKS = {"add": "32", "remove": "31", "hunk": "36", "head": "1", "dim": "2"}
 @click.command(cls=Verb)
 @asks(selection=True)
 @click.option("--full-refresh", is_flag=True, help="As if `run --full-refresh` were asked for.")
+@BRANCH
+@ALLOW_SCHEMA_CHANGE
 @AS_OBJECTS
-def plan(ask: Ask, *, full_refresh: bool, output: str) -> int:
+def plan(ask: Ask, *, full_refresh: bool, branch: str, allow_schema_change: bool, output: str) -> int:
     """Say what `run` would do and why, from metadata alone: nothing runs and nothing is written."""
     from runner import explain
     from runner.errors import ProjectError
@@ -28,7 +30,14 @@ def plan(ask: Ask, *, full_refresh: bool, output: str) -> int:
     console = ask.console
     console.as_json = output == "json"
     found = []
-    for index, one in enumerate(preview(project, models, Lake.of(project), full_refresh=full_refresh), 1):
+    previews = preview(
+        project,
+        models,
+        Lake.of(project, branch),
+        full_refresh=full_refresh,
+        allow_schema_change=allow_schema_change,
+    )
+    for index, one in enumerate(previews, 1):
         found.append(one)
         if console.as_json:
             console.line(json.dumps(explain.values(one), ensure_ascii=False, default=str))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.argv import Verb, names
-from runner.cli.options import LOCK_TIMEOUT, THREADS, Ask, asks
+from runner.catalog import MAIN
+from runner.cli.options import ALLOW_SCHEMA_CHANGE, BRANCH, LOCK_TIMEOUT, THREADS, Ask, asks
 from runner.console import summary_line
 from runner.errors import Fault, ProjectError, did_you_mean, fail
 
@@ -39,6 +40,8 @@ _FAIL_FAST = click.option("-x", "--fail-fast", is_flag=True, help="Stop at the f
 @click.option(
     "--empty", is_flag=True, help="Without rows: try queries and MERGEs on Spark, and create missing tables."
 )
+@BRANCH
+@ALLOW_SCHEMA_CHANGE
 def run(
     ask: Ask,
     *,
@@ -48,6 +51,8 @@ def run(
     full_refresh: bool,
     allow_deletes: bool,
     empty: bool,
+    branch: str,
+    allow_schema_change: bool,
 ) -> int:
     """Bring tables up to date: only what is new is read, and only what passed its checks is published."""
     from runner.run import RunOptions
@@ -68,6 +73,8 @@ def run(
         lock_timeout=lock_timeout,
         full_refresh=full_refresh,
         allow_deletes=allow_deletes,
+        branch=branch,
+        allow_schema_change=allow_schema_change,
     )
     if not ask.narrowed:
         _keep_manifest(project, rendered)
@@ -111,6 +118,8 @@ def retry(ask: Ask, *, fail_fast: bool, threads: int, lock_timeout: float, allow
         empty=bool(last.args.get("empty")),
         full_refresh=bool(last.args.get("full_refresh")),
         allow_deletes=bool(last.args.get("allow_deletes")),
+        branch=last.args.get("branch") or MAIN,
+        allow_schema_change=bool(last.args.get("allow_schema_change")),
     )
     return _run(again, project, models, options)
 
@@ -122,17 +131,16 @@ def _run(ask: Ask, project: Project, models: Sequence[Model], options: RunOption
     options = dataclasses.replace(options, args=_args(ask, options))
     code = run_models(project, models, options, ask.console.event)
     ok = "tried" if options.empty else "published"
-    seconds = time.monotonic() - started
-    ask.console.note(summary_line(ask.console.counts, seconds, ok=ok), exit_code=code)
+    text = summary_line(ask.console.counts, time.monotonic() - started, ok=ok)
+    on = "" if options.branch == MAIN else f" on branch {options.branch}"
+    ask.console.note(text + on, exit_code=code)
     return code
 
 
 def _args(ask: Ask, options: RunOptions) -> Mapping[str, Any]:
     """What was asked for, as `retry` asks for it again."""
     return {
-        "target": ask.target,
-        "lake": str(ask.lake.absolute()) if ask.lake else None,
-        "vars": list(ask.vars),
+        **ask.place(),
         "pipelines": list(names(ask.pipelines)),
         "select": list(names(ask.select)),
         "exclude": list(names(ask.exclude)),
@@ -140,6 +148,8 @@ def _args(ask: Ask, options: RunOptions) -> Mapping[str, Any]:
         "empty": options.empty,
         "full_refresh": options.full_refresh,
         "allow_deletes": options.allow_deletes,
+        "branch": options.branch,
+        "allow_schema_change": options.allow_schema_change,
     }
 
 

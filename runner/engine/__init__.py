@@ -122,9 +122,15 @@ class Engine(Protocol):
     def drop_branch(self, table: TableRef, branch: str) -> None:
         """Remove a branch; nothing happens where it is gone."""
 
-    def fast_forward(self, table: TableRef, branch: str) -> bool:
-        """Compare-and-set main to the branch's head; False where main is not its ancestor any more
-        or somebody committed in between."""
+    def fast_forward(self, table: TableRef, branch: str, onto: str = "main") -> bool:
+        """Compare-and-set ``onto`` to the branch's head; False where it is not its ancestor any more
+        or somebody committed in between. Where there is no ``onto``, it is made."""
+
+    def replace_branch(self, table: TableRef, branch: str, by: str) -> None:
+        """Make ``branch``, which is there, stand where the branch ``by`` stands."""
+
+    def drop_table(self, table: TableRef) -> None:
+        """Remove a table and its files; nothing happens where it is gone."""
 
     def commit(self, sql: str, properties: Mapping[str, str]) -> None:
         """Run a statement whose commit carries the properties; :class:`Conflict` when another

@@ -148,8 +148,16 @@ class FakeEngine:
     def drop_branch(self, table: TableRef, branch: str) -> None:
         self._ask("drop_branch", None, table=table, branch=branch)
 
-    def fast_forward(self, table: TableRef, branch: str) -> bool:
-        return self._ask("fast_forward", True, table=table, branch=branch)
+    def fast_forward(self, table: TableRef, branch: str, onto: str = "main") -> bool:
+        # Where it is main, nothing is said of it.
+        given = {} if onto == "main" else {"onto": onto}
+        return self._ask("fast_forward", True, table=table, branch=branch, **given)
+
+    def replace_branch(self, table: TableRef, branch: str, by: str) -> None:
+        self._ask("replace_branch", None, table=table, branch=branch, by=by)
+
+    def drop_table(self, table: TableRef) -> None:
+        self._ask("drop_table", None, table=table)
 
     def commit(self, sql: str, properties: Mapping[str, str]) -> None:
         self._ask("commit", None, sql=sql, properties=properties)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.catalog import MAIN
 from runner.code_store import CodeStore
 from runner.execute.fit import Change
 from runner.execute.horizon import Horizon
@@ -22,7 +23,11 @@ from runner.spec import Check
 
 @dataclass(frozen=True)
 class Run:
-    """What the statements of one run share. ``scratch``: a folder for staged rows."""
+    """What the statements of one run share. ``scratch``: a folder for staged rows.
+
+    ``onto``: main or the development branch that is published to; ``aside``: the branch on which the
+    target's quarantine is read (None: main); ``frozen``: tables keep their schema.
+    """
 
     id: str
     received_at: str  # UTC, `YYYY-MM-DD HH:MM:SS.mmm`: the only clock
@@ -30,6 +35,9 @@ class Run:
     code_version: str
     manifests: ManifestStore
     code: CodeStore
+    onto: str = MAIN
+    aside: str | None = None
+    frozen: bool = False
 
     @property
     def branch(self) -> str:

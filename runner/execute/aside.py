@@ -9,7 +9,7 @@ from runner.catalog import Catalog
 from runner.engine import Engine
 from runner.errors import Fault, ProjectError
 from runner.execute import Staged
-from runner.execute.fit import evolve, fits
+from runner.execute.fit import evolve, fits, refuse_on_branch
 from runner.execute.sql import Staging
 from runner.spec import Column
 
@@ -22,10 +22,13 @@ def quarantine_columns(staging: Staging) -> tuple[Column, ...]:
     return (*target.columns, *(Column(name, type_, place) for name, type_ in {**helpers, **added}.items()))
 
 
-def fit_quarantine(staged: Staged, engine: Engine, catalog: Catalog) -> dict[str, str] | None:
+def fit_quarantine(
+    staged: Staged, engine: Engine, catalog: Catalog, *, frozen: bool = False
+) -> dict[str, str] | None:
     """Make an existing quarantine fit; its columns (name → type) that are not filled any more.
 
-    None where there is no quarantine yet; ProjectError where a column's type cannot be kept.
+    None where there is no quarantine yet; ProjectError where a column's type cannot be kept, or where the
+    table would change and is ``frozen``.
     """
     table = staged.plan.model.target.table.quarantine
     state = catalog.table(table)
@@ -46,5 +49,7 @@ def fit_quarantine(staged: Staged, engine: Engine, catalog: Catalog) -> dict[str
     if faults:
         raise ProjectError(tuple(faults))
     if change := found.change:
+        if frozen:
+            refuse_on_branch(staged.plan.model, change, state)
         engine.alter_table(table, add=change.add, widen=change.widen, rename=change.rename)
     return found.unused

@@ -59,12 +59,12 @@ def bind(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Bound:
         _bind_groups(affected, plan, engine, run, bound)
     define_query(plan, engine, ROWS)
     if affected:
-        bound.old_keys = _target_keys(plan, engine, bound, held_rows)
+        bound.old_keys = _target_keys(plan, engine, run, bound, held_rows)
     elif incremental:
         bound.old_keys = _old_image_keys(plan, engine, bound)
     if held_rows:
         key = names(plan.model.target.key)
-        table = plan.model.target.table.quarantine.sql(engine.catalog)
+        table = plan.model.target.table.quarantine.sql(engine.catalog, run.aside)
         engine.define(_HELD, f"SELECT {key}, true AS _in_quarantine FROM {table}")
         bound.held = _HELD
     return bound
@@ -186,7 +186,7 @@ def _source_predicate(
     return partition_predicate("", used, {tuple(row["t"].values()) for row in found})
 
 
-def _target_keys(plan: ModelPlan, engine: Engine, bound: Bound, held_rows: int) -> str:
+def _target_keys(plan: ModelPlan, engine: Engine, run: Run, bound: Bound, held_rows: int) -> str:
     """The keys that the target, and its quarantine, hold in the touched groups."""
     target = plan.model.target
     extra = [c for c in target.partitions if c not in target.key]
@@ -194,7 +194,7 @@ def _target_keys(plan: ModelPlan, engine: Engine, bound: Bound, held_rows: int) 
     sources = [f"(SELECT {names((*target.key, *extra), 't')} FROM {_TARGET} AS t {within})"]
     if held_rows:
         nulls = "".join(f", CAST(NULL AS {target.column(c).type}) AS {quote(c)}" for c in extra)
-        held = target.table.quarantine.sql(engine.catalog)
+        held = target.table.quarantine.sql(engine.catalog, run.aside)
         sources.append(f"(SELECT {names(target.key, 't')}{nulls} FROM {held} AS t {within})")
     engine.define(_OLD_KEYS, old_keys_sql(plan.model, sources))
     return _OLD_KEYS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from runner.catalog import TableState
+from runner.catalog import MAIN, TableState
 from runner.errors import Fault, ProjectError, did_you_mean
 from runner.execute.sql import ADDED
 from runner.spec import Column, Model
@@ -81,6 +81,25 @@ def schema_change(model: Model, table: TableState | None) -> Change:
     if faults:
         raise ProjectError(tuple(faults))
     return change
+
+
+def refuse_on_branch(model: Model, change: Change, table: TableState | None) -> None:
+    """ProjectError where a table that main's readers see would change for a development branch."""
+    if table is None or not change or MAIN not in table.branches:
+        return
+    seen = [f"'{name}' as a column of NULL" for name in change.add]
+    seen += [f"'{name}' as {type_}" for name, type_ in change.widen.items()]
+    seen += [f"'{new}' in place of '{old}'" for old, new in change.rename.items()]
+    raise ProjectError(
+        (
+            Fault("schema-change-on-branch", model.target.place,
+                  f"{model.id} would change the columns of {table.ref}, whose branches share one schema",
+                  f"readers of main would see {', '.join(seen)} at once, and main's runs are refused until"
+                  " their spec declares the same",
+                  "develop it on a lake of your own with --lake DIR, or let it through with"
+                  " --allow-schema-change"),
+        )
+    )  # fmt: skip
 
 
 def fits(found: str, declared: str) -> bool:

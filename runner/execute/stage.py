@@ -114,7 +114,7 @@ def _newest_in_table(plan: ModelPlan, check: Check, engine: Engine) -> str | Non
     renamed = schema_change(plan.model, plan.target).rename
     if check.args["column"] not in {*plan.target.columns, *renamed.values()}:
         return None
-    table = plan.model.target.table.sql(engine.catalog)
+    table = plan.target.sql(engine.catalog)
     if renamed:
         # The table still has the old names.
         new = ", ".join(f"{quote(old)} AS {quote(name)}" for old, name in renamed.items())

@@ -18,7 +18,8 @@ from runner.spec import Read, Target
 def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written:
     """MERGE the staged rows into a fresh audit branch; readers of main see nothing of it.
 
-    With ``publish: direct`` the MERGE goes into main itself. Raises :class:`runner.engine.Conflict` when
+    With ``publish: direct`` the MERGE goes into main itself, but never while a development branch is
+    written. Raises :class:`runner.engine.Conflict` when
     another writer's commit came first.
     """
     plan, target = staged.plan, staged.plan.model.target
@@ -34,11 +35,11 @@ def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written
         change = staged.change
         if change.rename:
             # While the spec still tells the old names; and before the target, which a refusal here spares.
-            fit_quarantine(staged, engine, catalog)
+            fit_quarantine(staged, engine, catalog, frozen=run.frozen)
         engine.alter_table(target.table, add=change.add, widen=change.widen, rename=change.rename)
     position = position_of(staged, run)
     crash_point("between_manifest_and_commit", plan.model.id)
-    branch = run.branch if target.publish == "branch" else None
+    branch = run.branch if target.publish == "branch" or run.onto != MAIN else None
     if branch:
         engine.create_branch(target.table, branch, plan.base.id if plan.base else None)
         crash_point("after_branch_creation", plan.model.id)
@@ -54,7 +55,7 @@ def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written
         key=target.key,
         history=plan.model.history,
     )
-    engine.commit(sql, position.properties())
+    engine.commit(sql, position.properties() | ledger.branched(plan.target, run.onto))
     crash_point("after_merge", plan.model.id)
     state = catalog.table(target.table)
     head = state.head(branch or MAIN) if state else None
@@ -102,18 +103,24 @@ def quarantine(staged: Staged, engine: Engine, run: Run, catalog: Catalog, held_
         return False
     target: Target = staged.plan.model.target
     staging = staged.staging
-    unused = fit_quarantine(staged, engine, catalog)
+    table, there = target.table.quarantine, staged.plan.target
+    unused = fit_quarantine(staged, engine, catalog, frozen=run.frozen)
     if unused is None:
-        engine.create_table(target.table.quarantine, {c.name: c.type for c in quarantine_columns(staging)})
+        engine.create_table(table, {c.name: c.type for c in quarantine_columns(staging)})
+    state = catalog.table(table)
+    if run.onto != MAIN and (state is None or state.reading != run.onto):
+        head = state.head() if state else None
+        engine.create_branch(table, run.onto, head.id if head else None)
     sql = quarantine_sql(
         staging,
         staged=staged.view,
-        target=target.table.sql(engine.catalog),
-        quarantine=target.table.quarantine.sql(engine.catalog),
+        target=there.sql(engine.catalog) if there else target.table.sql(engine.catalog),
+        quarantine=table.sql(engine.catalog, None if run.onto == MAIN else run.onto),
         run_id=run.id,
         rebuild=rebuild,
         unused=unused or {},
     )
-    engine.commit(sql, {ledger.RUN_ID: run.id, ledger.MODEL: staged.plan.model.id})
+    about = {ledger.RUN_ID: run.id, ledger.MODEL: staged.plan.model.id}
+    engine.commit(sql, about | ledger.branched(state, run.onto))
     crash_point("after_quarantine_commit", staged.plan.model.id)
     return True

@@ -18,7 +18,7 @@ from runner.spec import Project
 from tests.documents import paired, renamed, rewritten, run, same, steps
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("docs/cli.md",)
+DOCUMENTS = ("docs/cli.md", "docs/branches.md")
 PROJECT = ("pipelines", "sql", "expectations", "profiles.yml")
 
 

@@ -100,9 +100,9 @@ def test_readers_see_the_old_snapshot_while_the_gate_is_judged(
     engine = lab.engine()
     publish = engine.fast_forward
 
-    def look(table: object, branch: str) -> bool:
+    def look(table: object, branch: str, *onto: str) -> bool:
         seen.append(len(lab.sql("SELECT 1 FROM bronze.raw_events")))
-        return publish(table, branch)  # type: ignore[arg-type]
+        return publish(table, branch, *onto)  # type: ignore[arg-type]
 
     engine.fast_forward = look  # type: ignore[method-assign]
     assert lab.run("bronze") == 0

@@ -20,6 +20,7 @@ from pyspark.sql.types import StructType
 from runner.engine import Conflict, Diff, Retained
 from runner.engine.spark import faults
 from runner.engine.spark.append import append_rows
+from runner.engine.spark.branches import Branches
 from runner.engine.spark.diff import ROW_ID, SEQUENCE, FileRanges, StagedScans, load_table
 from runner.errors import Place
 from runner.files import InputFile
@@ -28,7 +29,6 @@ from runner.spec import STREAM_COLUMNS, Profile
 
 _JAVA_ERRORS = (Py4JError, PySparkException)
 _PROPERTY = "spark.sql.iceberg.snapshot-property."
-_BRANCH_RETRIES = 20
 
 
 def catalog_conf(profile: Profile, warehouse: Path) -> dict[str, str]:
@@ -47,7 +47,7 @@ def catalog_conf(profile: Profile, warehouse: Path) -> dict[str, str]:
     return {f"spark.sql.catalog.{profile.catalog}{key}": value for key, value in settings.items()}
 
 
-class SparkEngine:
+class SparkEngine(Branches):
     """Implements :class:`runner.engine.Engine` on a new session of a running Spark."""
 
     def __init__(self, spark: SparkSession, profile: Profile, warehouse: Path) -> None:
@@ -228,7 +228,7 @@ class SparkEngine:
         frame.createOrReplaceTempView(name)
         self._views.add(name)
 
-    # tables and branches
+    # tables
 
     def bind_partitions(self, view: str, table: TableRef, snapshot: int) -> dict[str, str]:
         java = load_table(self.spark, table.sql(self.catalog))
@@ -296,34 +296,6 @@ class SparkEngine:
             self._statement(f"ALTER TABLE {name} ADD COLUMNS ({columns})")
         for column, type_ in widen.items():
             self._statement(f"ALTER TABLE {name} ALTER COLUMN {quote(column)} TYPE {type_}")
-
-    def create_branch(self, table: TableRef, branch: str, snapshot: int | None) -> None:
-        for attempt in range(_BRANCH_RETRIES):
-            manage = load_table(self.spark, table.sql(self.catalog)).manageSnapshots()
-            try:
-                made = (
-                    manage.createBranch(branch) if snapshot is None else manage.createBranch(branch, snapshot)
-                )
-                made.commit()
-                return
-            except Py4JJavaError as error:
-                if not faults.is_conflict(error) or attempt == _BRANCH_RETRIES - 1:
-                    raise faults.run_failed(error, f"branch {branch} of {table} cannot be made") from error
-
-    def drop_branch(self, table: TableRef, branch: str) -> None:
-        java = load_table(self.spark, table.sql(self.catalog))
-        if java.refs().containsKey(branch):
-            java.manageSnapshots().removeBranch(branch).commit()
-
-    def fast_forward(self, table: TableRef, branch: str) -> bool:
-        procedure = f"{quote(self.catalog)}.system.fast_forward"
-        try:
-            self.spark.sql(f"CALL {procedure}('{table}', 'main', '{branch}')").collect()
-        except _JAVA_ERRORS as error:
-            if faults.is_conflict(error) or "is not an ancestor of" in str(error):
-                return False
-            raise faults.run_failed(error, f"{table} cannot be published") from error
-        return True
 
     def commit(self, sql: str, properties: Mapping[str, str]) -> None:
         for key, value in properties.items():
