@@ -12,11 +12,18 @@ from pathlib import Path
 import pytest
 
 from runner import ledger
+from runner.audit import audit
 from runner.branch import branches, find, require_name
 from runner.catalog import MAIN, OnBranch
+from runner.engine.fake import FakeEngine
 from runner.errors import ProjectError
+from runner.graph import order
+from runner.lake import Lake
+from runner.preview import preview
 from runner.refs import TableRef
 from runner.render import Rendered
+from runner.selectors import select
+from runner.show import show
 from tests.paper import PaperLake
 from tests.world import TABLES, World
 
@@ -255,3 +262,72 @@ def test_a_change_of_the_quarantines_columns_is_refused_too(built: World) -> Non
     assert "shop.stock__quarantine" in fault.what
     assert built.heads() == before
     assert built.branches("shop.stock") == ["main"]
+
+
+# --- looking at a branch ---------------------------------------------------------------------------
+
+
+def previews(world: World, branch: str, **given: bool) -> dict[str, str]:
+    """What a run on a branch would do with each model; the code of a fault where there is one."""
+    lake = Lake.of(world.project, branch)
+    found = preview(world.project, order(world.project), lake, **given)
+    return {str(p.model.target.table): p.faults[0].code if p.faults else p.outcome for p in found}
+
+
+@pytest.fixture
+def planned(built: World, monkeypatch: pytest.MonkeyPatch, compiled: Mapping[str, Rendered]) -> World:
+    monkeypatch.setattr("runner.preview.compile_project", lambda project, models: compiled)
+    return built
+
+
+def test_a_plan_for_a_branch_reads_the_branch(planned: World) -> None:
+    assert previews(planned, "dev") == {"shop.items": "rebuild", **dict.fromkeys(TABLES[1:], "incremental")}
+    assert planned.run(branch="dev") == 0
+    assert previews(planned, "dev") == dict.fromkeys(TABLES, "nothing new")
+    assert previews(planned, MAIN)["shop.items"] == "rebuild"
+
+
+def test_a_plan_says_that_columns_would_change_on_main(planned: World) -> None:
+    without_amount(planned, "shop.items")
+    assert previews(planned, "dev")["shop.items"] == "schema-change-on-branch"
+    assert previews(planned, "dev", allow_schema_change=True)["shop.items"] == "rebuild"
+    assert previews(planned, MAIN)["shop.items"] == "rebuild"
+
+
+def test_show_reads_the_branch_and_main_where_a_table_has_none(built: World) -> None:
+    assert built.run("items", branch="dev") == 0
+
+    def shown(table: str, branch: str) -> int:
+        engine = FakeEngine({"schema": {"id": "string"}})
+        show(
+            built.project,
+            table,
+            limit=None,
+            format="csv",
+            at=None,
+            write=lambda _: None,
+            branch=branch,
+            start_engine=lambda: engine,
+        )
+        return int(engine.asked("bind_table")[0]["snapshot"])
+
+    assert shown("shop.items", "dev") == built.lake.head("shop.items", "dev")
+    assert shown("shop.items", MAIN) == built.lake.head("shop.items")
+    assert shown("shop.stock", "dev") == built.lake.head("shop.stock")
+    with pytest.raises(ProjectError, match="there is no development branch 'deb'"):
+        shown("shop.items", "deb")
+
+
+def test_check_looks_at_the_branch(
+    built: World, monkeypatch: pytest.MonkeyPatch, compiled: Mapping[str, Rendered]
+) -> None:
+    monkeypatch.setattr("runner.audit.compile_project", lambda project, models: compiled)
+    assert built.run("items", branch="dev") == 0
+    counts = {"rows": 5, "check_0": 0, "check_1": 0}
+    engine = FakeEngine({"rows": lambda sql: [counts] if " AS rows" in sql else []})
+    models = select(built.project, words=["items"])
+    given = {"artifacts": built.folder / "target", "start_engine": lambda: engine}
+    assert audit(built.project, models, lambda _: None, branch="dev", **given) == 0  # type: ignore[arg-type]
+    assert engine.asked("bind_table")[0]["snapshot"] == built.lake.head("shop.items", "dev")
+    with pytest.raises(ProjectError, match="there is no development branch 'deb'"):
+        audit(built.project, models, lambda _: None, branch="deb", **given)  # type: ignore[arg-type]
