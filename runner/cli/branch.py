@@ -99,7 +99,8 @@ def publish(ask: Ask, *, name: str, dry_run: bool, allow_deletes: bool, lock_tim
         text = f"branch {name}: {len(moved)} tables published" if moved else f"branch {name}: main has it all"
         ask.console.note(f"{text}; the branch is dropped", branch=name)
     else:
-        ask.console.note(f"branch {name}: nothing published", branch=name, exit_code=code)
+        what = f"{len(moved)} tables published, the others not" if moved else "nothing published"
+        ask.console.note(f"branch {name}: {what}", branch=name, exit_code=code)
     return code
 
 
