@@ -103,15 +103,17 @@ class Console:
             case _:
                 self.complain("interrupted: what was unfinished is not published")
 
-    def faults(self, faults: Iterable[Fault]) -> None:
+    def faults(self, faults: Iterable[Fault], *, level: str = "error") -> None:
         """Faults on stderr, each with its place as seen from the current folder."""
         sys.stdout.flush()
         for fault in faults:
             if self.as_json:
-                sys.stderr.write(json.dumps(_fault_values(fault), ensure_ascii=False) + "\n")
+                values = {**_fault_values(fault), "level": level}
+                sys.stderr.write(json.dumps(values, ensure_ascii=False) + "\n")
             else:
-                place = self._from_here(fault.place)
-                sys.stderr.write(str(dataclasses.replace(fault, place=place)) + "\n")
+                what = fault.what if level == "error" else f"{level}: {fault.what}"
+                here = dataclasses.replace(fault, place=self._from_here(fault.place), what=what)
+                sys.stderr.write(f"{here}\n")
         sys.stderr.flush()
 
     def complain(self, text: str) -> None:

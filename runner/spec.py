@@ -201,6 +201,7 @@ class Target:
     partitions: tuple[str, ...] = ()
     partitions_fixed: bool = False
     format_version: int = 3
+    readers: tuple[str, ...] = ()  # engines beside Spark that read the table: athena
     publish: str = "branch"  # branch | direct
     max_deleted: Threshold = Threshold(percent=10.0)
     retention: Retention | None = None
@@ -322,6 +323,7 @@ class Pipeline:
     description: str = ""
     schedule: str = ""
     vars: Mapping[str, object] = field(default_factory=dict)
+    var_places: Mapping[str, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from runner.cli.branch import branch
 from runner.cli.check import check
 from runner.cli.clean import clean
 from runner.cli.diff import diff
+from runner.cli.lint import lint
 from runner.cli.plan import plan
 from runner.cli.run import retry, run
 from runner.console import Console
@@ -48,7 +49,7 @@ for verb in (
     branch,
     diff,
     inspect.compile,
-    inspect.lint,
+    lint,
     inspect.ls,
     inspect.show,
     clean,

@@ -41,15 +41,6 @@ def compile(ask: Ask) -> int:
 
 
 @click.command(cls=Verb)
-@asks(selection=True, output=True)
-def lint(ask: Ask) -> int:
-    """Check specs and SQL without Spark; exit 2 when anything is wrong."""
-    _, models, _ = ask.compiled()
-    ask.console.note(f"{len(models)} model{'s' * (len(models) != 1)}, no faults", models=len(models))
-    return 0
-
-
-@click.command(cls=Verb)
 @asks(selection=True)
 @AS_OBJECTS
 def ls(ask: Ask, *, output: str) -> int:

@@ -9,8 +9,9 @@ from runner.catalog import Catalog
 from runner.engine import Engine
 from runner.errors import Fault, ProjectError
 from runner.execute import Staged
-from runner.execute.fit import evolve, fits, refuse_on_branch
+from runner.execute.fit import evolve, refuse_on_branch
 from runner.execute.sql import Staging
+from runner.load.types import fits
 from runner.spec import Column
 
 

@@ -8,15 +8,9 @@ from dataclasses import dataclass, field
 from runner.catalog import MAIN, TableState
 from runner.errors import Fault, ProjectError, did_you_mean
 from runner.execute.sql import ADDED
+from runner.load.types import fits
 from runner.spec import Column, Model
 
-_WIDER = {
-    "tinyint": {"smallint", "int", "bigint"},
-    "smallint": {"int", "bigint"},
-    "int": {"bigint"},
-    "float": {"double"},
-    "date": set(),
-}
 #: Widenings that Iceberg makes in place.
 _IN_PLACE = {("int", "bigint"), ("float", "double")}
 
@@ -100,13 +94,6 @@ def refuse_on_branch(model: Model, change: Change, table: TableState | None) -> 
                   " --allow-schema-change"),
         )
     )  # fmt: skip
-
-
-def fits(found: str, declared: str) -> bool:
-    """Whether every value of one type is one of the other."""
-    if found in (declared, "void"):
-        return True
-    return declared in _WIDER.get(found, set())
 
 
 @dataclass(frozen=True)

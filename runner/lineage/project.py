@@ -71,7 +71,7 @@ def check_sql(
     query = parse_query(part.text, locator(part.text, part.line, part.col, rendered.places.at))
     if isinstance(query, Fault):
         return [query]
-    sources = {name: _relation(model, name, found, project) for name, found in columns.items()}
+    sources = input_relations(model, columns, project)
     views = {view_name(name).lower(): found for name, found in sources.items()}
     resolver = Resolver(query, views, foreign_relation(model, project, query))
     returned = resolver.run()
@@ -90,6 +90,11 @@ def check_sql(
     for places in rendered.expectations.values():
         faults += expectation_faults(model, places, sources, project)
     return faults
+
+
+def input_relations(model: Model, columns: Columns, project: Project | None) -> dict[str, Relation]:
+    """What each source of ``model`` returns, by its name; ``columns`` as for :func:`check_sql`."""
+    return {name: _relation(model, name, found, project) for name, found in columns.items()}
 
 
 def _relation(

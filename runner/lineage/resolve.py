@@ -8,6 +8,7 @@ nothing is claimed about it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -20,15 +21,36 @@ from runner.lineage.relation import OPEN, Names, Relation, Scope, relation, rena
 Ctes = Mapping[str, Relation]
 
 
+@dataclass(frozen=True)
+class Typing:
+    """How types are told: that of an expression, and that of a column which two queries make."""
+
+    of: Callable[[exp.Expr | None, Scope], str | None]
+    of_both: Callable[[str | None, str | None], str | None]
+
+
+def _wider(left: str | None, right: str | None) -> str | None:
+    return left if left == right else next((k for k in (left, right) if k in ("double", "float")), None)
+
+
+#: Sees every floating-point number coming; of other types it knows the name at most.
+LOOSE = Typing(kind_of, _wider)
+
+
 class Resolver:
     """Walks one query. ``views``: the relations it may read, by name in lower case."""
 
     def __init__(
-        self, query: Query, views: Mapping[str, Relation], foreign: Callable[[exp.Table], Fault]
+        self,
+        query: Query,
+        views: Mapping[str, Relation],
+        foreign: Callable[[exp.Table], Fault],
+        typing: Typing = LOOSE,
     ) -> None:
         self.query = query
         self.views = views
         self.foreign = foreign
+        self.typing = typing
         self.faults: list[Fault] = []
         self.scopes: dict[int, Scope] = {}
 
@@ -52,9 +74,7 @@ class Resolver:
                 return OPEN
             unique: tuple[Names, ...] = (frozenset(left.columns),) if node.args.get("distinct") else ()
             pairs = zip(left.columns.items(), right.columns.values(), strict=False)
-            columns = [
-                (left.written.get(n, n), k if k == other else _float(k, other)) for (n, k), other in pairs
-            ]
+            columns = [(left.written.get(n, n), self.typing.of_both(k, other)) for (n, k), other in pairs]
             return relation(columns, unique)
         if isinstance(node, exp.Select):
             return self._select(node, ctes, outer)
@@ -96,7 +116,7 @@ class Resolver:
             more = self._returned(item, scope)
             columns = None if columns is None or more is None else columns + more
             if isinstance(item, exp.Alias):
-                scope.aliases[item.alias.lower()] = kind_of(item.this, scope)
+                scope.aliases[item.alias.lower()] = self.typing.of(item.this, scope)
         for part in ("group", "having", "qualify"):
             self._check(node.args.get(part), scope, ctes, aliases=True)
         self._order(node, scope)
@@ -211,14 +231,14 @@ class Resolver:
             case exp.Aliases():
                 return [(name.name, None) for name in item.expressions]
             case exp.Alias():
-                return [(item.alias, kind_of(item.this, scope))]
+                return [(item.alias, self.typing.of(item.this, scope))]
             case exp.Column():
-                return [(item.name, kind_of(item, scope))]
+                return [(item.name, self.typing.of(item, scope))]
             case exp.Dot():
                 return [(item.expression.name, None)]
         if isinstance(item, exp.UDTF | exp.QueryTransform) or function_name(item) in GENERATORS:
             return None
-        return [(item.sql("spark"), kind_of(item, scope))]
+        return [(item.sql("spark"), self.typing.of(item, scope))]
 
     def _star(
         self, star: exp.Expr, sources: list[Relation], shared: set[str]
@@ -259,10 +279,6 @@ def _unique(node: exp.Select, scope: Scope, columns: list[tuple[str, str | None]
         return ()
     (source,) = scope.sources.values()
     return tuple(frozenset(passed[c] for c in key) for key in source.unique if all(c in passed for c in key))
-
-
-def _float(left: str | None, right: str | None) -> str | None:
-    return next((kind for kind in (left, right) if kind in ("double", "float")), None)
 
 
 def _hint(word: str, names: set[str]) -> str:

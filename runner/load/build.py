@@ -106,6 +106,7 @@ def _target(record: Record) -> Target:
         partitions=record.texts("partitions"),
         partitions_fixed=bool(record.get("partitions_fixed", False)),
         format_version=cast(int, record.get("format_version", 3)),
+        readers=record.texts("readers"),
         publish=record.text("publish", "branch"),
         max_deleted=cast(Threshold, record.get("max_deleted", Threshold(percent=10.0))),
         retention=Retention(retention.text("column"), cast(dt.timedelta, retention.get("keep")))

@@ -233,6 +233,11 @@ TARGET = Object(
         "format_version": Key(
             One(Kind.COUNT, ("2", "3")), "Iceberg's format; 3 has row lineage, Athena reads 2.", default=3
         ),
+        "readers": Key(
+            Many(One(Kind.TEXT, ("athena",)), or_one=True),
+            "Engines beside Spark that read the table; `runner lint` says what they cannot read.",
+            default=[],
+        ),
         "publish": Key(
             One(Kind.TEXT, ("branch", "direct")),
             "`branch`: checked on a branch, then published; `direct`: written to main, for streams.",

@@ -207,6 +207,7 @@ class _Loading:
             description=record.text("description"),
             schedule=record.text("schedule"),
             vars=declared,
+            var_places={name: at.place for name, at in record.named("vars").items()},
         )
 
     def _model(self, at: At, pipeline: str, variables: Mapping[str, object]) -> Model:

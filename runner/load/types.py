@@ -42,6 +42,13 @@ _FOREIGN = {
 }
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[<>(),:]|\S)")
 _DEPTH = 16
+#: Type → those that hold each of its values.
+_WIDER = {
+    "tinyint": {"smallint", "int", "bigint"},
+    "smallint": {"int", "bigint"},
+    "int": {"bigint"},
+    "float": {"double"},
+}
 
 
 def column_type(text: str) -> str:
@@ -59,6 +66,11 @@ def column_type(text: str) -> str:
 def is_type(text: str, *names: str) -> bool:
     """Whether a canonical type is one of ``names`` (``decimal`` stands for every decimal)."""
     return re.split(r"[(<]", text, maxsplit=1)[0] in names
+
+
+def fits(found: str, declared: str) -> bool:
+    """Whether every value of one type is one of the other; both as Spark names them."""
+    return found in (declared, "void") or declared in _WIDER.get(found, ())
 
 
 def holds_map(text: str) -> bool:

@@ -1,0 +1,134 @@
+"""What is wrong with a project, and what is merely doubtful, without Spark.
+
+In: a project as far as it could be read. Out: findings, each with its level, in order of place: the faults
+that every run refuses, and those of the rules that lint alone looks for (``rules.toml``), but what a comment
+silences with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from runner.errors import Fault, ProjectError
+from runner.lineage import check_sql, compile_project
+from runner.lineage.columns import source_columns
+from runner.lineage.snippets import retention_faults
+from runner.lint.documentation import documentation_faults
+from runner.lint.look import look
+from runner.lint.query import query_faults
+from runner.lint.reading import reading_faults
+from runner.lint.rules import ERROR, WARNING, rules
+from runner.lint.silence import Silences, silences_of_sql, silences_of_yaml, useless
+from runner.lint.unused import files_of, sql_files, unused_faults
+from runner.load import Loaded, in_order
+from runner.macros import load_macros
+from runner.render import Rendered, render
+from runner.spec import Model, Project
+
+__all__ = ["Finding", "Report", "lint"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A fault and how much it matters: an error or a warning."""
+
+    fault: Fault
+    level: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found in ``models`` models."""
+
+    findings: tuple[Finding, ...]
+    models: int
+
+    def count(self, level: str) -> int:
+        return sum(finding.level == level for finding in self.findings)
+
+    def exit_code(self, *, strict: bool) -> int:
+        """2 where something is wrong, or doubtful and ``strict``."""
+        return ProjectError.exit_code if self.count(ERROR) or (strict and self.findings) else 0
+
+    def summary(self) -> str:
+        """``3 models: 1 error, 2 warnings``."""
+        counts = [
+            f"{number} {level}{'s' * (number != 1)}"
+            for level in (ERROR, WARNING)
+            if (number := self.count(level))
+        ]
+        models = f"{self.models} model{'s' * (self.models != 1)}"
+        return f"{models}: {', '.join(counts)}" if counts else f"{models}, no faults"
+
+
+def lint(loaded: Loaded, models: Sequence[Model], *, whole: bool) -> Report:
+    """Look at ``models``; ``whole``: they are all of the project, so that what nothing uses can be told."""
+    project = loaded.project
+    errors: Sequence[Fault] = ()
+    sound: Mapping[str, Rendered]
+    try:
+        sound = compile_project(project, models, faults=loaded.faults, broken=loaded.broken)
+    except ProjectError as error:
+        errors = error.faults
+        sound = dict(_sound(project, [m for m in models if m.id not in loaded.broken]))
+    doubts: list[Fault] = []
+    for model in models:
+        if model.id in sound:
+            doubts += documentation_faults(model)
+            if at := look(model, project, sound[model.id]):
+                doubts += query_faults(at)
+                doubts += reading_faults(at)
+    specs = dict(_specs(project, models))
+    if whole and not errors:
+        doubts += unused_faults(project, specs)
+    silences = _silences(project, models, specs, whole=whole)
+    kept, used = silences.kept(doubts)
+    found = [*errors, *kept, *silences.faults]
+    if whole and not errors:
+        # Only here has every rule looked at every line.
+        found += [useless(silence) for silence in silences.found if silence not in used]
+    return Report(tuple(Finding(fault, _level(fault)) for fault in in_order(found)), len(models))
+
+
+def _level(fault: Fault) -> str:
+    rule = rules().get(fault.code)
+    return rule.level if rule else ERROR
+
+
+def _sound(project: Project, models: Iterable[Model]) -> Iterator[tuple[str, Rendered]]:
+    """The models of a broken project of which nothing is wrong."""
+    try:
+        macros = load_macros(project.root)
+    except ProjectError:
+        return
+    for model in models:
+        try:
+            rendered = render(model, project, macros)
+        except ProjectError:
+            continue
+        if not check_sql(model, rendered, source_columns(model, project), project) and not any(
+            retention_faults(model, project)
+        ):
+            yield model.id, rendered
+
+
+def _specs(project: Project, models: Iterable[Model]) -> Iterator[tuple[str, str]]:
+    """The text of the specs that declare ``models``, by file."""
+    for file in dict.fromkeys(model.place.file for model in models):
+        yield file, (project.root / file).read_text(encoding="utf-8-sig")
+
+
+def _silences(
+    project: Project, models: Iterable[Model], specs: Mapping[str, str], *, whole: bool
+) -> Silences:
+    found = Silences()
+    for file, text in specs.items():
+        found += silences_of_yaml(text, file)
+    of_models = [file for model in models for file in files_of(model)]
+    for file in dict.fromkeys([*of_models, *(sql_files(project.root) if whole else ())]):
+        path = project.root / file
+        if path.is_file():
+            text = path.read_bytes().decode("utf-8-sig", errors="replace")
+            found += silences_of_sql(text.replace("\r\n", "\n").replace("\r", "\n"), file)
+    return found
