@@ -12,7 +12,7 @@ import click
 
 from runner.argv import Verb
 from runner.cli.options import Ask, asks
-from runner.errors import did_you_mean, fail
+from runner.errors import ProjectError, did_you_mean, fail
 
 if TYPE_CHECKING:
     from runner.lint import Report
@@ -39,6 +39,9 @@ def lint(ask: Ask, *, strict: bool, output: str, list_rules: bool, explain: str 
         _tell(ask, explain)
         return 0
     loaded = ask.read()
+    if any(fault.place is None or fault.place.file == "profiles.yml" for fault in loaded.faults):
+        # The command line or the place is wrong: that comes first.
+        raise ProjectError(loaded.faults)
     models = loaded.project.models if loaded.faults else ask.models(loaded.project)
     whole = not loaded.faults and not ask.pipeline and not ask.select
     report = look_at(loaded, models, whole=whole)

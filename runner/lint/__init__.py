@@ -71,12 +71,12 @@ def lint(loaded: Loaded, models: Sequence[Model], *, whole: bool) -> Report:
         sound = compile_project(project, models, faults=loaded.faults, broken=loaded.broken)
     except ProjectError as error:
         errors = error.faults
-        sound = dict(_sound(project, [m for m in models if m.id not in loaded.broken]))
+        sound = dict(_sound(loaded, models))
     doubts: list[Fault] = []
     for model in models:
         if model.id in sound:
             doubts += documentation_faults(model)
-            if at := look(model, project, sound[model.id]):
+            if at := look(model, project, sound[model.id], loaded.broken):
                 doubts += query_faults(at)
                 doubts += reading_faults(at)
     specs = dict(_specs(project, models))
@@ -96,20 +96,22 @@ def _level(fault: Fault) -> str:
     return rule.level if rule else ERROR
 
 
-def _sound(project: Project, models: Iterable[Model]) -> Iterator[tuple[str, Rendered]]:
+def _sound(loaded: Loaded, models: Iterable[Model]) -> Iterator[tuple[str, Rendered]]:
     """The models of a broken project of which nothing is wrong."""
+    project = loaded.project
     try:
         macros = load_macros(project.root)
     except ProjectError:
         return
     for model in models:
+        if model.id in loaded.broken:
+            continue
         try:
             rendered = render(model, project, macros)
         except ProjectError:
             continue
-        if not check_sql(model, rendered, source_columns(model, project), project) and not any(
-            retention_faults(model, project)
-        ):
+        columns = source_columns(model, project, loaded.broken)
+        if not check_sql(model, rendered, columns, project) and not any(retention_faults(model, project)):
             yield model.id, rendered
 
 

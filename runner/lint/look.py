@@ -5,7 +5,7 @@ In: a model and its rendered statement. Out: a :class:`Look`, and the faults tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,7 @@ from runner.lineage.resolve import Resolver, Typing
 from runner.lint.rules import rules
 from runner.lint.types import type_of, union_type
 from runner.render import Rendered, view_name
-from runner.spec import Model, Project
+from runner.spec import Model, Project, Source, TableInput
 
 _EXACT = Typing(type_of, union_type)
 
@@ -36,6 +36,12 @@ class Look:
     query: Query
     resolver: Resolver
     returned: Relation
+    broken: Collection[str] = ()
+
+    def partitions(self, source: Source) -> tuple[str, ...]:
+        """The partition columns of a source; empty where it has none, or nobody here makes it soundly."""
+        maker = self.project.producer(source.origin.table) if isinstance(source.origin, TableInput) else None
+        return maker.target.partitions if maker and maker.id not in self.broken else ()
 
     @property
     def views(self) -> dict[str, str]:
@@ -53,16 +59,16 @@ class Look:
         return conditions_of(self.query.tree)
 
 
-def look(model: Model, project: Project, rendered: Rendered) -> Look | None:
-    """A look at a model; None where its query is not sound."""
+def look(model: Model, project: Project, rendered: Rendered, broken: Collection[str] = ()) -> Look | None:
+    """A look at a model; None where its query is not sound. ``broken``: ids of models not to rely on."""
     part = rendered.statement.using
     query = parse_query(part.text, locator(part.text, part.line, part.col, rendered.places.at))
     if isinstance(query, Fault):
         return None
-    sources = input_relations(model, source_columns(model, project), project)
+    sources = input_relations(model, source_columns(model, project, broken), project)
     views = {view_name(name).lower(): found for name, found in sources.items()}
     resolver = Resolver(query, views, foreign_relation(model, project, query), _EXACT)
-    return Look(model, project, rendered, query, resolver, resolver.run())
+    return Look(model, project, rendered, query, resolver, resolver.run(), broken)
 
 
 def said(rule: str, place: Place | None, what: str, *, why: str = "", fix: str = "") -> Fault:

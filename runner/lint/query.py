@@ -107,9 +107,10 @@ def _unnamed(at: Look) -> Iterator[Fault]:
             if isinstance(item, exp.Cast) and isinstance(item.this, exp.Column):
                 continue
             if not isinstance(item, _NAMED) and function_name(item) not in GENERATORS:
-                shown = item.sql("spark")
+                shown = item.sql("spark", normalize_functions="lower")
                 shown = shown if len(shown) <= 40 else shown[:39] + "…"
-                yield said("unnamed-column", at.query.place(item), f"{shown} has no name")
+                named = item if at.query.start(item) else select
+                yield said("unnamed-column", at.query.place(named), f"{shown} has no name")
 
 
 def _first(query: exp.Expr) -> exp.Select | None:

@@ -15,7 +15,7 @@ from runner.lineage.query import parse_query
 from runner.lineage.snippets import columns_of
 from runner.lint.look import Look, conditions_of, said
 from runner.render import TARGET_VIEW
-from runner.spec import Check, CheckKind, Read, Source, TableInput, Target
+from runner.spec import Check, CheckKind, Read, Source, Target
 
 
 def reading_faults(at: Look) -> Iterator[Fault]:
@@ -50,7 +50,7 @@ def _merge(at: Look) -> Iterator[Fault]:
 
 
 def _groups(at: Look, source: Source) -> Iterator[Fault]:
-    target, parts = at.model.target, _partitions(at, source)
+    target, parts = at.model.target, at.partitions(source)
     told = [column for column in source.by[0] if column in target.partitions] if source.by else []
     if not told and (target.partitions or parts):
         whole = [str(target.table)] * bool(target.partitions) + [f"'{source.name}'"] * bool(parts)
@@ -71,12 +71,12 @@ def _groups(at: Look, source: Source) -> Iterator[Fault]:
                 f"{' and '.join(told)} of '{source.name}' comes from more than its partitions"
                 f" ({', '.join(parts)})",
                 why=f"rows of touched groups may lie in any of them: every run reads all of '{source.name}'",
-                fix=f"compute {told[0]} from {' and '.join(parts)} alone",
+                fix=f"compute {told[0]} from {' or '.join(parts)} alone",
             )
 
 
 def _whole(at: Look, source: Source) -> Iterator[Fault]:
-    parts = _partitions(at, source)
+    parts = at.partitions(source)
     if parts and not {part.lower() for part in parts} & at.conditions:
         yield said(
             "whole-table-read",
@@ -84,12 +84,6 @@ def _whole(at: Look, source: Source) -> Iterator[Fault]:
             f"'{source.name}' is read whole in every run, and no condition of the query names its partitions"
             f" ({', '.join(parts)})",
         )
-
-
-def _partitions(at: Look, source: Source) -> tuple[str, ...]:
-    """The partition columns of a source; empty where it has none or nobody here makes it."""
-    maker = at.project.producer(source.origin.table) if isinstance(source.origin, TableInput) else None
-    return maker.target.partitions if maker else ()
 
 
 def _check(at: Look, check: Check) -> Iterator[Fault]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import yaml
 
 from runner.errors import Fault, Place, did_you_mean
-from runner.lint.rules import rules
+from runner.lint.rules import ERROR, rules
 
 _BEGINS = re.compile(r"lint:", re.IGNORECASE)
 _FORM = re.compile(r"lint:\s*allow\s+(?P<rule>[A-Za-z0-9_-]+)\s*(?::\s*(?P<reason>\S.*))?", re.DOTALL)
@@ -56,12 +56,12 @@ class Silences:
 
 def silences_of_sql(text: str, file: str) -> Silences:
     """The silences in a template of SQL."""
-    return _read(text, file, _sql_comments(text)) if _BEGINS.search(text) else Silences()
+    return _read(text, file, "--", _sql_comments(text)) if _BEGINS.search(text) else Silences()
 
 
 def silences_of_yaml(text: str, file: str) -> Silences:
     """The silences in a spec that is known to be YAML."""
-    return _read(text, file, _yaml_comments(text)) if _BEGINS.search(text) else Silences()
+    return _read(text, file, "#", _yaml_comments(text)) if _BEGINS.search(text) else Silences()
 
 
 def useless(silence: Silence) -> Fault:
@@ -71,8 +71,8 @@ def useless(silence: Silence) -> Fault:
     return Fault(rule.id, silence.place, what, rule.why, rule.fix)
 
 
-def _read(text: str, file: str, comments: Iterable[tuple[int, int, str]]) -> Silences:
-    """``comments``: begin, end and inner text of each."""
+def _read(text: str, file: str, sign: str, comments: Iterable[tuple[int, int, str]]) -> Silences:
+    """``comments``: begin, end and inner text of each; ``sign`` begins one."""
     listed = list(comments)
     lines = _Lines(text, [(begin, end) for begin, end, _ in listed])
     found, faults = [], []
@@ -82,17 +82,17 @@ def _read(text: str, file: str, comments: Iterable[tuple[int, int, str]]) -> Sil
             continue
         place = Place(file, *lines.line_col(begin))
         form = _FORM.fullmatch(said)
-        if fault := _fault(form, said, place):
+        if fault := _fault(form, said, sign, place):
             faults.append(fault)
         elif form:
             found.append(Silence(form["rule"], lines.meant(begin), form["reason"].strip(), place))
     return Silences(tuple(found), tuple(faults))
 
 
-def _fault(form: re.Match[str] | None, said: str, place: Place) -> Fault | None:
+def _fault(form: re.Match[str] | None, said: str, sign: str, place: Place) -> Fault | None:
     known = rules()
     if form is None or not form["reason"]:
-        lacks = "has no reason" if form else "is no silence"
+        lacks = "has no reason" if form else "is not how a rule is silenced"
         rule = known["bad-silence"]
         named = form["rule"] if form else "RULE"
         return Fault(
@@ -100,7 +100,7 @@ def _fault(form: re.Match[str] | None, said: str, place: Place) -> Fault | None:
             place,
             f"'{said}' {lacks}",
             rule.why,
-            f"write -- lint: allow {named}: why it is right here",
+            f"write {sign} lint: allow {named}: why it is right here",
         )
     if form["rule"] not in known:
         rule = known["unknown-rule"]
@@ -115,8 +115,9 @@ def _fault(form: re.Match[str] | None, said: str, place: Place) -> Fault | None:
     named_rule = known[form["rule"]]
     if not named_rule.silenced:
         rule = known["cannot-be-silenced"]
-        why = rule.why if named_rule.id != "useless-silence" else "a silence that is of no use is removed"
-        return Fault(rule.id, place, f"'{named_rule.id}' cannot be silenced", why, named_rule.fix)
+        why = rule.why if named_rule.level == ERROR else "a silence that is of no use is removed"
+        fix = f"remove the comment; `runner lint --explain {named_rule.id}` says what to do instead"
+        return Fault(rule.id, place, f"'{named_rule.id}' cannot be silenced", why, fix)
     return None
 
 
@@ -182,6 +183,10 @@ def _yaml_comments(text: str) -> Iterator[tuple[int, int, str]]:
         for token in yaml.scan(text, Loader=yaml.SafeLoader)
         if isinstance(token, yaml.ScalarToken)
     ]
-    for found in re.finditer(r"(?:(?<=\s)|\A)#([^\n]*)", text):
-        if not any(begin <= found.start() < end for begin, end in scalars):
-            yield found.start(), found.end(), found[1]
+    done = 0
+    for found in re.finditer(r"(?:(?<=\s)|\A)#", text):
+        begin = found.start()
+        if begin >= done and not any(first <= begin < last for first, last in scalars):
+            newline = text.find("\n", begin)
+            done = len(text) if newline < 0 else newline
+            yield begin, done, text[begin + 1 : done]
