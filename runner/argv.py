@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from runner.errors import Fault, ProjectError, did_you_mean, fail
 
 #: Options that take several words: ``-s a b`` is ``-s a -s b``.
 _LISTS = ("-s", "--select", "--exclude", "-p", "--pipeline")
+#: In a context's ``meta``: the option whose list the words so far end in, for completion.
+LISTING = "runner.listing"
 
 
 class Verbs(click.Group):
     """``runner -p silver`` is ``runner run -p silver``; who writes an unknown verb is told the near one."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
+        first = args[0] if args else "" if ctx.resilient_parsing else "-"
+        if first.startswith("-") and first not in ("--help", "-h", "--version"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -25,6 +29,8 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands:
+            if ctx.resilient_parsing:  # completion: the verb is not written to its end
+                return None, None, []
             raise fail(
                 "unknown-verb",
                 None,
@@ -33,6 +39,15 @@ class Verbs(click.Group):
                 fix=_only_near(args[0], self.commands) or "see `runner --help`",
             )
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Verbs; and the options of ``run``, which need none."""
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            run = self.commands["run"]
+            with run.make_context("run", [], parent=ctx, resilient_parsing=True) as inner:
+                found += run.shell_complete(inner, incomplete)
+        return list({item.value: item for item in found}.values())
 
 
 class Subverbs(click.Group):
@@ -59,18 +74,26 @@ class Verb(click.Command):
     """A verb; ``-s a b`` is ``-s a -s b``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if any(p.name == "select" for p in self.params):
+            args, ctx.meta[LISTING] = _spread(args)
         try:
-            return super().parse_args(
-                ctx, _spread(args) if any(p.name == "select" for p in self.params) else args
-            )
+            return super().parse_args(ctx, args)
         except click.UsageError as error:
             error.ctx = (
                 error.ctx or ctx
             )  # click's parser does not say of which verb an option lacks its value
             raise
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Options, and further words after ``-s a``."""
+        found = super().shell_complete(ctx, incomplete)
+        if not found and (listing := ctx.meta.get(LISTING)):
+            return next(p for p in self.params if listing in p.opts).shell_complete(ctx, incomplete)
+        return found
 
-def _spread(args: Sequence[str]) -> list[str]:
+
+def _spread(args: Sequence[str]) -> tuple[list[str], str]:
+    """The words with ``-s`` before each name, and the option whose list they end in."""
     found: list[str] = []
     listing = ""
     for arg in args:
@@ -80,7 +103,7 @@ def _spread(args: Sequence[str]) -> list[str]:
             continue
         listing = arg if arg in _LISTS else ""
         found.append(arg)
-    return found
+    return found, listing
 
 
 def usage_error(error: click.UsageError) -> ProjectError:

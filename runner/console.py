@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Iterable
@@ -37,6 +36,8 @@ _COLOURS = {
     "info": "2",
 }
 _NARROW, _WIDE = 80, 100
+#: Kinds of events that `--quiet` leaves out.
+_AS_IT_SHOULD_BE = ("start", "ok", "nothing", "info", "pass")
 
 
 @dataclass
@@ -64,11 +65,11 @@ class Console:
         """Text on stdout, as it is."""
         sys.stdout.write(text)
 
-    def note(self, text: str, **values: object) -> None:
-        """What a command did, for people; in JSON the ``values`` as well."""
+    def note(self, text: str, *, wrong: bool = False, **values: object) -> None:
+        """What a command did, for people; in JSON the ``values`` as well. ``wrong``: said when quiet, too."""
         if self.as_json:
             self.line(json.dumps({"kind": "note", "text": text, **values}, ensure_ascii=False, default=str))
-        elif not self.quiet:
+        elif wrong or not self.quiet:
             self.line(text)
 
     def event(self, event: Event) -> None:
@@ -86,7 +87,7 @@ class Console:
         self.counts[event.kind] = self.counts.get(event.kind, 0) + 1
         if self.as_json:
             self.line(json.dumps(_event_values(event), ensure_ascii=False, default=str))
-        elif not (self.quiet and event.kind in ("start", "ok", "nothing", "info")):
+        elif not (self.quiet and event.kind in _AS_IT_SHOULD_BE):
             self.line(progress_line(event, width=_width(), colour=_colour(sys.stdout)))
         sys.stdout.flush()
         if event.faults and not self.as_json:
@@ -101,7 +102,7 @@ class Console:
             case RunFailed() | Busy():
                 self.faults((error.fault,))
             case _:
-                self.complain("interrupted: what was unfinished is not published")
+                self.complain("interrupted: what was unfinished is not published", code="interrupted")
 
     def faults(self, faults: Iterable[Fault], *, level: str = "error") -> None:
         """Faults on stderr, each with its place as seen from the current folder."""
@@ -116,9 +117,12 @@ class Console:
                 sys.stderr.write(f"{here}\n")
         sys.stderr.flush()
 
-    def complain(self, text: str) -> None:
-        """A line on stderr."""
+    def complain(self, text: str, *, code: str) -> None:
+        """A line on stderr; in JSON as the fault ``code``."""
         self._progress.hide()
+        if self.as_json:
+            self.faults((Fault(code, None, text),))
+            return
         sys.stdout.flush()
         sys.stderr.write(text + "\n")
 
@@ -165,6 +169,8 @@ def summary_line(counts: dict[str, int], seconds: float, *, ok: str = "published
 def _width() -> int:
     if not sys.stdout.isatty():
         return _WIDE
+    import shutil  # brings in what completion need not wait for
+
     return min(_WIDE, max(_NARROW, shutil.get_terminal_size().columns))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -22,6 +21,7 @@ from runner.cli.branch import branch
 from runner.cli.check import check
 from runner.cli.clean import clean
 from runner.cli.diff import diff
+from runner.cli.completion import ASKED, answer, completion
 from runner.cli.lint import lint
 from runner.cli.plan import plan
 from runner.cli.run import retry, run
@@ -29,6 +29,7 @@ from runner.console import Console
 from runner.errors import Interrupted, RunnerError
 
 OK, BUG = 0, 1
+_JSON = ("--log-format=json", "--output=json")
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,13 +56,15 @@ for verb in (
     clean,
     operate.maintain,
     operate.rollback,
+    completion,
 ):
     cli.add_command(verb)
 
 
 def invoke(argv: Sequence[str]) -> int:
     """Run a command line; its exit code. Nothing escapes as an exception."""
-    console = Console()
+    # Known before the command line is understood: what is wrong with it is an object, too.
+    console = Console(as_json=_asks_for_json(argv))
     try:
         with cli.make_context("runner", list(argv), obj=console) as ctx:
             code = cli.invoke(ctx)
@@ -82,11 +85,17 @@ def invoke(argv: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 – the last resort: what nobody foresaw is kept, and said to be a bug
         console.complain(
             f"{type(error).__name__}: {error}\n  why: this is a bug of the runner\n"
-            f"  fix: report it with {_keep_traceback(console.root)}"
+            f"  fix: report it with {_keep_traceback(console.root)}",
+            code="bug",
         )
         return BUG
     finally:
         console.close()
+
+
+def _asks_for_json(argv: Sequence[str]) -> bool:
+    pairs = zip(argv, [*argv[1:], ""], strict=True)
+    return any(f"{word}={after}" in _JSON or word in _JSON for word, after in pairs)
 
 
 def _ended(console: Console, error: RunnerError) -> int:
@@ -96,6 +105,8 @@ def _ended(console: Console, error: RunnerError) -> int:
 
 def _keep_traceback(root: Path | None) -> str:
     path = (root or Path.cwd()) / "target" / "logs" / "runner.log"
+    import traceback  # completion need not wait for it
+
     text = traceback.format_exc()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,4 +123,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         # What is printed is UTF-8 whatever the locale says: NDJSON is, and titles come in every script.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if asked := os.environ.get(ASKED):
+        answer(cli, asked)
+        sys.exit(OK)
     sys.exit(invoke(sys.argv[1:] if argv is None else argv))

@@ -19,7 +19,7 @@ _WORDS = {"pass": "passed", "warn": "warned", "fail": "failed", "skipped": "skip
 
 
 @click.command(cls=Verb)
-@asks(selection=True)
+@asks(selection=True, output=True)
 @BRANCH
 @AS_OBJECTS
 def check(ask: Ask, *, branch: str, output: str) -> int:
@@ -27,7 +27,7 @@ def check(ask: Ask, *, branch: str, output: str) -> int:
     from runner.audit import audit
 
     project, models, _ = ask.compiled()
-    ask.console.as_json = output == "json"
+    ask.console.as_json |= output == "json"
     seen: Counter[str] = Counter()
     started = time.monotonic()
 
@@ -62,6 +62,8 @@ def _tell(ask: Ask, event: Checked) -> None:
     if event.result is None and not event.faults:
         ask.console.note(f"{event.table}: not built yet")
         return
+    if ask.console.quiet and _kind(event) == "skipped":
+        return  # a check that cannot be asked here; a run's SKIPPED follows from what went wrong
     name, detail = event.table, ""
     if found := event.result:
         name = f"{event.table} {found.name}"

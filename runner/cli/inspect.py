@@ -5,14 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.argv import Verb
 from runner.catalog import MAIN
+from runner.cli.completion import tables
 from runner.cli.options import AS_OBJECTS, BRANCH, Ask, asks
 from runner.errors import ProjectError, fail
-from runner.spec import Model
+
+if TYPE_CHECKING:
+    from runner.spec import Model
 
 
 @click.command(cls=Verb)
@@ -45,14 +49,16 @@ def compile(ask: Ask) -> int:
 @AS_OBJECTS
 def ls(ask: Ask, *, output: str) -> int:
     """List models in the order in which they run."""
+    ask.console.as_json |= output == "json"
     for model in ask.models(ask.project()):
-        ask.console.line(json.dumps(_listed(model), ensure_ascii=False) if output == "json" else model.id)
+        shown = json.dumps(_listed(model), ensure_ascii=False) if ask.console.as_json else model.id
+        ask.console.line(shown)
     return 0
 
 
 @click.command(cls=Verb)
 @asks()
-@click.argument("table")
+@click.argument("table", shell_complete=tables)
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows.  [default: 20]")
 @click.option("--all", "everything", is_flag=True, help="All rows.")
 @click.option(
@@ -76,6 +82,8 @@ def show(
     from runner.show import history as show_history
     from runner.show import show as show_table
 
+    if ask.console.as_json and format == "table":
+        format = "ndjson"
     if branch != MAIN and (history or at is not None):
         other = "--history" if history else "--at"
         raise fail(

@@ -43,7 +43,7 @@ def lint(ask: Ask, *, strict: bool, output: str, list_rules: bool, explain: str 
         # The command line or the place is wrong: that comes first.
         raise ProjectError(loaded.faults)
     models = loaded.project.models if loaded.faults else ask.models(loaded.project)
-    whole = not loaded.faults and not ask.pipeline and not ask.select
+    whole = not loaded.faults and not ask.narrowed
     report = look_at(loaded, models, whole=whole)
     code = report.exit_code(strict=strict)
     _show(ask, report, loaded.project.root, output, warnings=strict or not ask.console.quiet)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.argv import Verb
+from runner.cli.completion import tables
 from runner.cli.options import LOCK_TIMEOUT, Ask, asks
 from runner.errors import fail
-from runner.refs import TableRef
 
 if TYPE_CHECKING:
     from runner.engine import Keeper
     from runner.lake import Lake
+    from runner.refs import TableRef
     from runner.rollback import Step
     from runner.spec import Project
 
@@ -48,14 +49,15 @@ def maintain(ask: Ask, *, dry_run: bool) -> int:
         return 0
     code = 0
     for ended in upkeep.maintain_all(found, lake, _keeper(project, lake), now, run_id=new_run_id(now)):
-        ask.console.note(f"{ended.table}: {ended.describe()}", **ended.values())
+        wrong = ended.exit_code != 0
+        ask.console.note(f"{ended.table}: {ended.describe()}", wrong=wrong, **ended.values())
         code = max(code, ended.exit_code)
     return code
 
 
 @click.command(cls=Verb)
 @asks(output=True)
-@click.argument("table", required=False)
+@click.argument("table", required=False, shell_complete=tables)
 @click.option("--run", "run", metavar="ID", help="Every table that this run published.")
 @click.option("--to", "to", metavar="SNAPSHOT", help="The table that has this snapshot, to it.")
 @click.option("--force", is_flag=True, help="Undo commits of others, too, which no run makes again.")
@@ -128,6 +130,8 @@ def _destination(table: str | None, run: str | None, to: str | None) -> Callable
 
 
 def _table(text: str) -> TableRef:
+    from runner.refs import TableRef
+
     try:
         return TableRef.parse(text)
     except ValueError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.argv import names, variables
+from runner.cli import completion
 from runner.console import Console
 from runner.errors import ProjectError, fail
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from runner.spec import Model, Project
 
 _PLACE = (
-    click.option("--target", metavar="NAME", help="The target of profiles.yml."),
+    click.option(
+        "--target", metavar="NAME", help="The target of profiles.yml.", shell_complete=completion.targets
+    ),
     click.option(
         "--lake",
         type=click.Path(file_okay=False, path_type=Path),
@@ -39,6 +42,7 @@ _SELECTION = (
         multiple=True,
         metavar="NAME…",
         help="Pipelines; all of them without.",
+        shell_complete=completion.pipelines,
     ),
     click.option(
         "-s",
@@ -48,23 +52,28 @@ _SELECTION = (
         help="Models: name, pipeline.name or table; +a with what it reads, a+ with its readers, 2+a with two"
         " steps of them, @a with its readers and all they read; tag:, path:, layer:, source:, owner:,"
         " state:, result:; a comma intersects.",
+        shell_complete=completion.models,
     ),
-    click.option("--exclude", multiple=True, metavar="WORD…", help="All but these models."),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="WORD…",
+        help="All but these models.",
+        shell_complete=completion.models,
+    ),
     click.option(
         "--state",
         metavar="DIR|git:REF",
         help="What `state:` compares with: a folder with manifest.json, or a commit.",
     ),
 )
-_OUTPUT = (
-    click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong."),
-    click.option(
-        "--log-format",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="json: one object a line.",
-    ),
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
+_LOG_FORMAT = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: one object a line.",
 )
 
 
@@ -203,7 +212,10 @@ class Ask:
 
 
 def asks(*, selection: bool = False, output: bool = False) -> Callable[[Callable[..., int]], Any]:
-    """Give a command the shared options, as its first argument: ``command(ask, *, …own options)``."""
+    """Give a command the shared options, as its first argument: ``command(ask, *, …own options)``.
+
+    ``output``: it tells what it does, and can be quiet about it.
+    """
 
     def decorate(command: Callable[..., int]) -> Any:
         @functools.wraps(command)
@@ -222,14 +234,15 @@ def asks(*, selection: bool = False, output: bool = False) -> Callable[[Callable
             log_format: str = "text",
             **own: Any,
         ) -> int:
-            console.quiet, console.as_json = quiet, log_format == "json"
+            console.quiet = quiet
+            console.as_json |= log_format == "json"
             ask = Ask(console, target, lake, vars, pipelines, select, exclude, state)
             return command(ask, **own)
 
         given: Any = verb
         # click shows options in the reverse order of their application: shared ones, own, output.
         own_options, given.__click_params__ = getattr(command, "__click_params__", []), []
-        for option in reversed(_OUTPUT if output else ()):
+        for option in reversed((*((_QUIET,) if output else ()), _LOG_FORMAT)):
             given = option(given)
         given.__click_params__ += own_options
         for option in reversed((*(_SELECTION if selection else ()), *_PLACE)):

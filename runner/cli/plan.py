@@ -13,7 +13,7 @@ _LOOKS = {"add": "32", "remove": "31", "hunk": "36", "head": "1", "dim": "2"}
 
 
 @click.command(cls=Verb)
-@asks(selection=True)
+@asks(selection=True, output=True)
 @click.option("--full-refresh", is_flag=True, help="As if `run --full-refresh` were asked for.")
 @BRANCH
 @ALLOW_SCHEMA_CHANGE
@@ -28,7 +28,7 @@ def plan(ask: Ask, *, full_refresh: bool, branch: str, allow_schema_change: bool
     project = ask.project()
     models = ask.models(project)
     console = ask.console
-    console.as_json = output == "json"
+    console.as_json |= output == "json"
     found = []
     previews = preview(
         project,
@@ -41,7 +41,7 @@ def plan(ask: Ask, *, full_refresh: bool, branch: str, allow_schema_change: bool
         found.append(one)
         if console.as_json:
             console.line(json.dumps(explain.values(one), ensure_ascii=False, default=str))
-        else:
+        elif not console.quiet:
             for line in explain.text(one, index, len(models), _paint if console.coloured else _plain):
                 console.line(line)
         if one.faults:
