@@ -1,6 +1,6 @@
 """Every rule of ``runner lint``: its id is the code of the fault that it gives.
 
-They are declared in ``rules.toml``. ``python -m runner.lint.rules`` writes their table into docs/lint.md.
+They are declared in ``rules.toml``; ``document`` makes the tables of docs/lint.md of it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 
-DOC = Path("docs", "lint.md")
-_BEGIN, _END = "<!-- rules: made by `python -m runner.lint.rules` -->\n", "<!-- end of rules -->\n"
 ERROR, WARNING = "error", "warning"
 
 
@@ -66,28 +63,3 @@ def explained(rule: Rule) -> list[str]:
         f"  level: {rule.level}, found by {found_by}",
         f"  can be silenced: {silence}",
     ]
-
-
-def document() -> str:
-    """The rules as the tables of docs/lint.md."""
-    lines: list[str] = []
-    area = ""
-    for rule in rules().values():
-        if rule.area != area:
-            area = rule.area
-            lines += ["", f"### {area.capitalize()}", "", "| rule | level | what is wrong | why | fix |"]
-            lines += ["|---|---|---|---|---|"]
-        mark = "" if rule.only_lint else "*"
-        cells = (f"`{rule.id}`", rule.level + mark, rule.what, rule.why, rule.fix)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines[1:]) + "\n\n"
-
-
-def in_document(text: str) -> str:
-    """``text`` of docs/lint.md with the tables of today."""
-    before, rest = text.split(_BEGIN)
-    return before + _BEGIN + "\n" + document() + _END + rest.split(_END)[1]
-
-
-if __name__ == "__main__":
-    DOC.write_text(in_document(DOC.read_text(encoding="utf-8")), encoding="utf-8")

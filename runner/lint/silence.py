@@ -178,11 +178,11 @@ def _end_of_text(text: str, begin: int) -> int:
 
 def _yaml_comments(text: str) -> Iterator[tuple[int, int, str]]:
     """A ``#`` after a blank, outside of every scalar."""
-    scalars = [
-        (token.start_mark.index, token.end_mark.index)
-        for token in yaml.scan(text, Loader=yaml.SafeLoader)
-        if isinstance(token, yaml.ScalarToken)
-    ]
+    tokens = (t for t in yaml.scan(text, Loader=yaml.SafeLoader) if isinstance(t, yaml.ScalarToken))
+    try:
+        scalars = [(token.start_mark.index, token.end_mark.index) for token in tokens]
+    except yaml.YAMLError:
+        return  # the loader says what is wrong with it
     done = 0
     for found in re.finditer(r"(?:(?<=\s)|\A)#", text):
         begin = found.start()

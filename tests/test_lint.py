@@ -1,0 +1,327 @@
+"""``runner lint``: levels, silences, outputs, and that its rules are told where they are made."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner.cli import invoke
+from runner.errors import Fault, Place
+from runner.lint import Finding
+from runner.lint.document import FILE, in_document
+from runner.lint.report import github
+from runner.lint.rules import WARNING, rules
+from runner.lint.silence import silences_of_sql, silences_of_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+ERRORS = Path(__file__).parent / "errors"
+#: Faults of a command line: no project has them.
+_OF_ARGV = {"unknown-model", "unknown-pipeline", "not-in-pipeline"}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project without a fault, as the current folder."""
+    shutil.copytree(ERRORS / "base", tmp_path / "project")
+    shutil.copytree(ERRORS / "documented", tmp_path / "project", dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def doubtful(root: Path) -> None:
+    edit(root / "pipelines/gold.yml", ", description: How many.", "")
+
+
+def wrong(root: Path) -> None:
+    edit(root / "sql/silver/orders.sql", "r.weight,", "r.wieght AS weight,")
+
+
+# --- levels ---------------------------------------------------------------------------------------
+
+
+def test_a_warning_ends_with_0_and_with_2_under_strict(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doubtful(root)
+    assert invoke(["lint"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "3 models: 1 warning\n"
+    assert said.err.startswith("pipelines/gold.yml:18:9: warning: the column 'orders' of gold.daily_sales")
+    assert invoke(["lint", "--strict"]) == 2
+    assert capsys.readouterr() == said
+
+
+def test_quiet_says_what_went_wrong_alone(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    doubtful(root)
+    assert invoke(["lint", "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert invoke(["lint", "-q", "--strict"]) == 2
+    assert "[undocumented-column]" in capsys.readouterr().err
+    wrong(root)
+    assert invoke(["lint", "-q"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, re.findall(r"\[(.*)\]", said.err)) == ("", ["unknown-column"])
+
+
+@pytest.mark.parametrize("verb", [["compile"], ["ls"], ["run"], ["plan"]])
+def test_other_verbs_do_not_look_for_warnings(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: list[str]
+) -> None:
+    doubtful(root)
+    monkeypatch.setattr("runner.run.run", lambda *_, **__: 0)
+    monkeypatch.setitem(sys.modules, "runner.lint", None)
+    edit(root / "pipelines/bronze.yml", "data/orders", "sql/reference")
+    assert invoke(verb) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_selected_is_looked_at(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    doubtful(root)
+    (root / "sql/draft.sql").write_text("SELECT 1\n")
+    assert invoke(["lint", "-p", "silver", "--strict"]) == 0
+    assert invoke(["lint", "-s", "daily_sales", "--strict"]) == 2
+    assert capsys.readouterr().out == "1 model, no faults\n1 model: 1 warning\n"
+    assert invoke(["lint"]) == 0
+    assert "[unused-file]" in capsys.readouterr().err
+
+
+def test_a_sound_model_is_looked_at_beside_a_broken_one(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(root / "pipelines/gold.yml", "orders: {type: bigint", "orders: {type: int")
+    edit(root / "pipelines/silver.yml", "key: [order_id]", "key: [order]")
+    assert invoke(["lint"]) == 2
+    assert set(re.findall(r"\[(.*)\]", capsys.readouterr().err)) == {"unknown-column", "type-clash"}
+
+
+def test_the_shipped_project_has_no_faults(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert invoke(["lint", "--strict"]) == 0, capsys.readouterr().err
+
+
+# --- outputs --------------------------------------------------------------------------------------
+
+
+def test_json_is_one_object_a_finding_and_the_summary(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    doubtful(root)
+    wrong(root)
+    assert invoke(["lint", "--output", "json"]) == 2
+    said = capsys.readouterr()
+    found = [json.loads(line) for line in said.out.splitlines()]
+    assert said.err == ""
+    assert [(f["kind"], f.get("level"), f.get("code")) for f in found] == [
+        ("fault", "warning", "undocumented-column"),
+        ("fault", "error", "unknown-column"),
+        ("note", None, None),
+    ]
+    assert (found[0]["file"], found[0]["line"], found[0]["col"]) == ("pipelines/gold.yml", 18, 9)
+    assert (found[2]["models"], found[2]["exit_code"]) == (3, 2)
+
+
+def test_log_format_json_is_the_text_as_objects(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    doubtful(root)
+    wrong(root)
+    assert invoke(["lint", "--log-format", "json"]) == 2
+    said = capsys.readouterr()
+    assert [json.loads(line)["level"] for line in said.err.splitlines()] == ["warning", "error"]
+    assert [json.loads(line)["text"] for line in said.out.splitlines()] == ["3 models: 1 error, 1 warning"]
+
+
+def test_github_names_files_from_the_root_of_the_repository(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubtful(root)
+    wrong(root)
+    (root.parent / ".git").mkdir()
+    monkeypatch.chdir(root / "sql")
+    assert invoke(["lint", "--output", "github"]) == 2
+    warning, error, summary = capsys.readouterr().out.splitlines()
+    assert warning.startswith(
+        "::warning file=project/pipelines/gold.yml,line=18,col=9,title=undocumented-column::the column "
+    )
+    assert "%0Awhy: " in warning
+    assert error.startswith("::error file=project/sql/silver/orders.sql,line=8,col=9,title=unknown-column::")
+    assert summary == "3 models: 1 error, 1 warning"
+
+
+def test_github_escapes_what_would_end_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fault = Fault("a-rule", Place("a,b:c%.yml", 1, 2), "50% of\r\n::error::x, y")
+    assert github(Finding(fault, "error"), tmp_path) == (
+        "::error file=a%2Cb%3Ac%25.yml,line=1,col=2,title=a-rule::50%25 of%0D%0A::error::x, y"
+    )
+    assert github(Finding(Fault("a-rule", Place("a.yml"), "x"), "warning"), tmp_path) == (
+        "::warning file=a.yml,title=a-rule::x"
+    )
+    assert github(Finding(Fault("a-rule", None, "x"), "error"), tmp_path) == "::error title=a-rule::x"
+
+
+# --- rules ----------------------------------------------------------------------------------------
+
+
+def test_rules_are_listed_and_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no project is needed
+    assert invoke(["lint", "--rules"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(rules())
+    assert invoke(["lint", "--rules", "--output", "json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(rule["rule"], rule["level"]) for rule in told] == [(r.id, r.level) for r in rules().values()]
+    assert invoke(["lint", "--explain", "unused-cte"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "unused-cte: nothing reads a CTE of the query",
+        "  why: Spark leaves it out; people read it and look for its use",
+        "  fix: remove it, or read it",
+        "  level: warning, found by lint alone",
+        "  can be silenced: -- lint: allow unused-cte: reason",
+    ]
+
+
+def test_the_tables_of_the_docs_are_those_of_the_rules() -> None:
+    """``python -m runner.lint.document`` writes them."""
+    text = (ROOT / FILE).read_text(encoding="utf-8")
+    assert in_document(text) == text
+
+
+def test_errors_cannot_be_silenced() -> None:
+    assert [r.id for r in rules().values() if r.silenced != (r.level == WARNING)] == ["useless-silence"]
+
+
+def test_every_fault_of_a_project_is_a_rule() -> None:
+    found = {code for path in _sources() for code in _codes(path)} - _OF_ARGV
+    assert found - set(rules()) == set(), "declare them in runner/lint/rules.toml"
+    assert set(rules()) - found == set(), "rules that nothing gives"
+
+
+def _sources() -> list[Path]:
+    runner = ROOT / "runner"
+    modules = ("render", "macros", "template", "cut", "accept", "graph")
+    found = [runner / f"{name}.py" for name in modules]
+    return found + [path for name in ("load", "lineage", "lint") for path in (runner / name).rglob("*.py")]
+
+
+def _codes(path: Path) -> set[str]:
+    """The codes of the faults that a module makes: a maker's first text, or a rule looked up by name."""
+    makers = {"Fault", "fail", "Refused", "WrongTemplate", "fault", "_fault", "_refuse", "said"}
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in makers:
+                texts = [
+                    a.value for a in node.args[:2] if isinstance(a, ast.Constant) and type(a.value) is str
+                ]
+                found |= {text for text in texts[:1] if re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", text)}
+            case ast.Subscript(value=made, slice=ast.Constant(value=str(code))):
+                found |= {code} if ast.unparse(made) in ("rules()", "known") else set()
+    return found
+
+
+# --- silences -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a, -- lint: allow unused-cte: r\nb", [1]),
+        ("-- lint: allow unused-cte: r\na", [2]),
+        ("  -- lint: allow unused-cte: r\n-- more\n{# and more #}\na", [4]),
+        ("-- lint: allow unused-cte: r\n\na", [2]),
+        ("-- lint: allow unused-cte: r", [1]),
+        ("{#- lint: allow unused-cte: r -#}\na", [2]),
+        ("/* lint: allow unused-cte: r */ a", [1]),
+        ("a -- LINT: allow unused-cte: r".replace("LINT", "lint"), [1]),
+        ("'-- lint: allow unused-cte: r'", []),
+        ("'it''s' -- lint: allow unused-cte: r", [1]),
+        ("r'\\' -- lint: allow unused-cte: r", [1]),
+        ("'\\' -- lint: allow unused-cte: r'", []),
+        ("`-- lint: allow unused-cte: r`", []),
+        ("-- don't\na -- lint: allow unused-cte: r", [2]),
+        ("{{ var('x') }} -- lint: allow unused-cte: r", [1]),
+        ("-- see lint: allow unused-cte: r", []),
+    ],
+)
+def test_silences_of_sql(text: str, lines: list[int]) -> None:
+    found = silences_of_sql(text, "a.sql")
+    assert ([s.line for s in found.found], found.faults) == (lines, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a: 1 # lint: allow unused-var: r", [1]),
+        ("# lint: allow unused-var: r\na: 1", [2]),
+        ("a: '# lint: allow unused-var: r'", []),
+        ('a: "x # lint: allow unused-var: r" # lint: allow unused-var: r', [1]),
+        ("a: >-\n  # lint: allow unused-var: r\nb: 1", []),
+        ("a: x#lint:allow:r", []),
+        ("a: {b: 1} # lint: allow unused-var: r # s", [1]),
+        ("a: # lint: allow unused-var: r\n  b: 1", [1]),
+    ],
+)
+def test_silences_of_yaml(text: str, lines: list[int]) -> None:
+    found = silences_of_yaml(text, "a.yml")
+    assert ([s.line for s in found.found], found.faults) == (lines, ())
+
+
+@pytest.mark.parametrize(
+    ("comment", "code"),
+    [
+        ("lint:", "bad-silence"),
+        ("lint: off", "bad-silence"),
+        ("lint: allow", "bad-silence"),
+        ("lint: allow unused-cte", "bad-silence"),
+        ("lint: allow unused-cte:", "bad-silence"),
+        ("lint: allow unused-cte:  ", "bad-silence"),
+        ("lint: allow unused-ctes: r", "unknown-rule"),
+        ("lint: allow unknown-column: r", "cannot-be-silenced"),
+        ("lint: allow not-deterministic: r", "cannot-be-silenced"),
+        ("lint: allow type-clash: r", "cannot-be-silenced"),
+        ("lint: allow useless-silence: r", "cannot-be-silenced"),
+        ("lint: allow bad-silence: r", "cannot-be-silenced"),
+    ],
+)
+def test_comments_that_silence_nothing(comment: str, code: str) -> None:
+    for found in (
+        silences_of_sql(f"a -- {comment}", "a.sql"),
+        silences_of_yaml(f"a: 1 # {comment}", "a.yml"),
+    ):
+        assert ([fault.code for fault in found.faults], found.found) == ([code], ())
+
+
+def test_a_silence_changes_no_fingerprint(root: Path) -> None:
+    def fingerprint() -> str:
+        from runner.lineage import compile_project
+        from runner.load import load_project
+
+        return compile_project(load_project(root))["silver.orders"].fingerprint
+
+    before = fingerprint()
+    edit(root / "sql/silver/orders.sql", "r.weight,", "r.weight, -- lint: allow select-star: r")
+    edit(root / "pipelines/silver.yml", "key: [order_id]", "key: [order_id] # lint: allow unpruned-merge: r")
+    assert fingerprint() == before
+
+
+def test_lint_starts_no_jvm_and_imports_nothing_heavy(root: Path) -> None:
+    script = (
+        "import sys\nfrom runner.cli import invoke\nassert invoke(['lint']) == 0\n"
+        "assert not {'pyspark', 'py4j', 'rich', 'runner.execute'} & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{script}"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
