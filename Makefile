@@ -113,6 +113,8 @@ lint: setup
 	$(PYTHON) -m ruff check $(SOURCES)
 	$(PYTHON) -m ruff format --check $(SOURCES)
 	$(PYTHON) -m mypy
+	$(PYTHON) -m runner lint --strict
+	$(PYTHON) -m sqlfluff lint --disable-progress-bar sql expectations
 
 .PHONY: fmt
 fmt: setup ## Format the code

@@ -65,7 +65,7 @@ def bare(value: Any) -> Any:
         return {
             field.name: bare(getattr(value, field.name))
             for field in dataclasses.fields(value)
-            if not isinstance(getattr(value, field.name), Place) and field.name not in ("by_places", "places")
+            if not isinstance(getattr(value, field.name), Place) and not field.name.endswith("places")
         }
     if isinstance(value, Mapping):
         return {key: bare(item) for key, item in value.items()}

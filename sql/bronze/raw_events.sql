@@ -84,7 +84,7 @@ USING (
         {{ as_sent('event', 'wiki', 'members') }} AS wiki,
         {{ as_sent('event', 'title', 'members') }} AS title,
         namespace,
-        {{ as_sent('event', 'user', 'members') }} AS user,
+        {{ as_sent('event', 'user', 'members') }} AS user, -- noqa: PRS
         {{ as_sent('event', 'comment', 'members') }} AS comment,
         is_bot,
         is_minor,

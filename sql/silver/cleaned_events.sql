@@ -2,7 +2,7 @@
 MERGE INTO {{ target }} AS t
 USING (
     WITH named AS (
-        SELECT *, {{ clean_text('user') }} AS user_normalized
+        SELECT *, {{ clean_text('user') }} AS user_normalized -- noqa: PRS
         FROM {{ source('events') }}
     )
     SELECT
