@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli import cli, invoke
+from runner import selectors
+from runner.cli import cli, invoke, words
 from runner.cli.completion import SHELLS, answer
 
 BASE = Path(__file__).parent / "errors" / "base"
@@ -29,9 +30,9 @@ def asked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, shell: str = "bash"
 ) -> list[str]:
     """The words for the end of ``line``."""
-    words = line.split(" ")
+    cut = line.split(" ")
     monkeypatch.setenv("COMP_WORDS", line)
-    monkeypatch.setenv("COMP_CWORD", words[-1] if shell == "fish" else str(len(words) - 1))
+    monkeypatch.setenv("COMP_CWORD", cut[-1] if shell == "fish" else str(len(cut) - 1))
     answer(cli, f"{shell}_complete")
     said = capsys.readouterr()
     assert said.err == ""
@@ -41,7 +42,7 @@ def asked(
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "found"),
     [
         ("runner l", ["lint", "ls"]),
         ("runner --fu", ["--full-refresh"]),
@@ -63,6 +64,22 @@ def asked(
         ("runner run -s orders --fail-fast ", []),
         ("runner run --bogus ", []),
         ("runner run 'unfinished ", []),
+        ("runner run --exclude ord", ["orders"]),
+        ("runner run --exclude orders daily", ["daily_sales"]),
+        ("runner run -p gold silver b", ["bronze"]),
+        ("runner run -s 2+ord", ["2+orders"]),
+        ("runner run -s @ord", ["@orders"]),
+        ("runner run -s orders,dai", ["orders,daily_sales"]),
+        ("runner run -s ta", ["tag:"]),
+        # bash splits at colons, and puts the answer behind the last one.
+        ("runner run -s tag : d", ["dashboard"]),
+        ("runner run -s tag :", ["dashboard"]),
+        ("runner run -s orders,+tag : d", ["dashboard"]),
+        ("runner run -s tag : dashboard ord", ["orders"]),
+        ("runner run -s owner : ", ["sales"]),
+        ("runner run -s state : m", ["modified"]),
+        ("runner run -s layer : ", ["bronze", "gold", "silver"]),
+        ("runner run -s bogus : x", []),
     ],
 )
 def test_words(
@@ -70,9 +87,20 @@ def test_words(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     line: str,
-    words: list[str],
+    found: list[str],
 ) -> None:
-    assert asked(monkeypatch, capsys, line) == words
+    assert asked(monkeypatch, capsys, line) == found
+
+
+def test_selectors_are_those_of_the_command_line() -> None:
+    assert set(words.METHODS) == set(selectors._METHODS)
+    assert (words.STATES, words.RESULTS) == (selectors.STATES, selectors.RESULTS)
+
+
+def test_zsh_takes_a_selector_whole(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asked(monkeypatch, capsys, "runner run -s tag:d", "zsh") == ["plain", "tag:dashboard", "_"]
 
 
 def test_verbs_come_first(

@@ -11,8 +11,8 @@ import click
 
 from runner.argv import Verb
 from runner.catalog import MAIN
-from runner.cli.completion import tables
 from runner.cli.options import AS_OBJECTS, BRANCH, Ask, asks
+from runner.cli.words import tables
 from runner.errors import ProjectError, fail
 
 if TYPE_CHECKING:

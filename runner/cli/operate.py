@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.argv import Verb
-from runner.cli.completion import tables
 from runner.cli.options import LOCK_TIMEOUT, Ask, asks
+from runner.cli.words import tables
 from runner.errors import fail
 
 if TYPE_CHECKING:

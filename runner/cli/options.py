@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.argv import names, variables
-from runner.cli import completion
+from runner.cli import words
 from runner.console import Console
 from runner.errors import ProjectError, fail
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _PLACE = (
     click.option(
-        "--target", metavar="NAME", help="The target of profiles.yml.", shell_complete=completion.targets
+        "--target", metavar="NAME", help="The target of profiles.yml.", shell_complete=words.targets
     ),
     click.option(
         "--lake",
@@ -42,7 +42,7 @@ _SELECTION = (
         multiple=True,
         metavar="NAME…",
         help="Pipelines; all of them without.",
-        shell_complete=completion.pipelines,
+        shell_complete=words.pipelines,
     ),
     click.option(
         "-s",
@@ -52,14 +52,14 @@ _SELECTION = (
         help="Models: name, pipeline.name or table; +a with what it reads, a+ with its readers, 2+a with two"
         " steps of them, @a with its readers and all they read; tag:, path:, layer:, source:, owner:,"
         " state:, result:; a comma intersects.",
-        shell_complete=completion.models,
+        shell_complete=words.models,
     ),
     click.option(
         "--exclude",
         multiple=True,
         metavar="WORD…",
         help="All but these models.",
-        shell_complete=completion.models,
+        shell_complete=words.models,
     ),
     click.option(
         "--state",
