@@ -147,13 +147,6 @@ def read_sql(path: Path, file: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def place_of_macro(file: MacroFile, name: str) -> Place:
-    """Where a macro is defined."""
-    lines = file.source.split("\n")
-    line = next((i for i, text in enumerate(lines, 1) if re.search(rf"macro\s+{name}\b", text)), 1)
-    return place_of_tag(file.source, file.file, line, name)
-
-
 def place_of_tag(source: str, file: str, line: int, word: str = "") -> Place:
     """Where on ``line`` a tag stands: Jinja tells lines only. ``word``: something inside the tag."""
     lines = source.split("\n")
@@ -234,10 +227,18 @@ def _name_faults(files: Iterable[MacroFile]) -> list[Fault]:
     for file in files:
         for name in file.names:
             if name in seen:
+                line = next(
+                    (
+                        i
+                        for i, text in enumerate(file.source.split("\n"), 1)
+                        if re.search(rf"macro\s+{name}\b", text)
+                    ),
+                    1,
+                )
                 faults.append(
                     Fault(
                         "duplicate-macro",
-                        place_of_macro(file, name),
+                        place_of_tag(file.source, file.file, line, name),
                         f"the macro '{name}' is defined by {seen[name]} already",
                         "macros are known by name in the whole project",
                         "rename one of them",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from runner.lint.document import FILE, in_document
 from runner.lint.report import github
 from runner.lint.rules import WARNING, rules
 from runner.lint.silence import silences_of_sql, silences_of_yaml
+from tests.documents import rewritten, run, same, steps
 
 ROOT = Path(__file__).resolve().parent.parent
 ERRORS = Path(__file__).parent / "errors"
@@ -230,6 +232,25 @@ def _codes(path: Path) -> set[str]:
             case ast.Subscript(value=made, slice=ast.Constant(value=str(code))):
                 found |= {code} if ast.unparse(made) in ("rules()", "known") else set()
     return found
+
+
+def test_the_commands_of_the_document_print_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``UPDATE_DOCS=1`` writes what is printed into it."""
+    for name in ("pipelines", "sql", "expectations"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "profiles.yml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / FILE).read_text(encoding="utf-8")
+    told = list(steps(text))
+    printed = [run(step.command, tmp_path, {"runner": invoke}) for step in told]
+    if os.environ.get("UPDATE_DOCS"):
+        (ROOT / FILE).write_text(rewritten(text, printed), encoding="utf-8")
+        return
+    pairs = zip(told, printed, strict=True)
+    wrong = [f"{FILE}:{s.line}: $ {s.command}\n{out}" for s, out in pairs if not same(s.shown, out)]
+    assert not wrong, "\n".join(wrong)
 
 
 # --- silences -------------------------------------------------------------------------------------

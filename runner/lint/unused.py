@@ -11,18 +11,25 @@ from pathlib import Path
 
 from runner.errors import Fault, Place, ProjectError
 from runner.lint.look import said
-from runner.macros import FOLDER, load_macros, place_of_macro, read_sql
+from runner.macros import FOLDER, read_sql
 from runner.spec import CheckKind, Model, Project
+from runner.tokens import line_col
 
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_MACRO = re.compile(r"\{%[-+]?\s*macro\s+(\w+)")
+#: `var` other than var('name').
+_COMPUTED = re.compile(r"\bvar\b(?!\s*\(\s*['\"][^'\"]*['\"]\s*\))")
 
 
 def unused_faults(project: Project, specs: Mapping[str, str]) -> Iterator[Fault]:
     """``specs``: the text of each pipeline's file, by its path."""
     texts = {file: _text(project, file) for model in project.models for file in files_of(model)}
-    yield from _macros(project, texts)
-    yield from _vars(project, texts, specs)
-    yield from _files(project, set(texts))
+    macros = {file: _text(project, file) for file in sql_files(project.root) if _of_macros(file)}
+    yield from _macros(texts, macros)
+    yield from _vars(project, texts, macros, specs)
+    for file in sql_files(project.root):
+        if file not in texts and not _of_macros(file):
+            yield said("unused-file", Place(file, 1, 1), f"no model and no check names '{file}'")
 
 
 def files_of(model: Model) -> tuple[str, ...]:
@@ -31,35 +38,29 @@ def files_of(model: Model) -> tuple[str, ...]:
     return (model.sql, *dict.fromkeys(checks))
 
 
-def _macros(project: Project, texts: Mapping[str, str]) -> Iterator[Fault]:
-    macros = load_macros(project.root)
-    words = [word for text in texts.values() for word in re.findall(r"\w+", text)]
-    for file in macros.files:
-        words += re.findall(r"\w+", re.sub(r"macro\s+\w+", "", _COMMENT.sub("", file.source)))
-    used = set(words)
-    for file in macros.files:
-        for name in file.names:
-            if name not in used:
-                yield said("unused-macro", place_of_macro(file, name), f"nothing uses the macro '{name}'")
+def _macros(texts: Mapping[str, str], macros: Mapping[str, str]) -> Iterator[Fault]:
+    words = {word for text in texts.values() for word in re.findall(r"\w+", text)}
+    for text in macros.values():
+        words |= set(re.findall(r"\w+", _MACRO.sub("", text)))
+    for file, text in macros.items():
+        for found in _MACRO.finditer(text):
+            if found[1] not in words:
+                place = Place(file, *line_col(text, found.start(1)))
+                yield said("unused-macro", place, f"nothing uses the macro '{found[1]}'")
 
 
-def _vars(project: Project, texts: Mapping[str, str], specs: Mapping[str, str]) -> Iterator[Fault]:
-    shared = [file.source for file in load_macros(project.root).files]
+def _vars(
+    project: Project, texts: Mapping[str, str], macros: Mapping[str, str], specs: Mapping[str, str]
+) -> Iterator[Fault]:
     for pipeline in project.pipelines:
-        written = [texts[file] for model in pipeline.models for file in files_of(model)]
-        written += [*shared, specs.get(pipeline.place.file, "")]
-        if any(
-            re.search(r"\bvar\b(?!\s*\(\s*['\"][^'\"]*['\"]\s*\))", _COMMENT.sub("", text))
-            for text in written[:-1]
-        ):
-            continue  # the name of a variable is computed somewhere
+        sql = [*(texts[file] for model in pipeline.models for file in files_of(model)), *macros.values()]
+        if any(_COMPUTED.search(text) for text in sql):
+            continue  # the name of some variable is computed
+        written = [*sql, specs.get(pipeline.place.file, "")]
         for name, place in pipeline.var_places.items():
             if not any(re.search(rf"['\"]{re.escape(name)}['\"]", text) for text in written):
-                yield said(
-                    "unused-var",
-                    place,
-                    f"nothing in the pipeline '{pipeline.name}' uses the variable '{name}'",
-                )
+                what = f"nothing in the pipeline '{pipeline.name}' uses the variable '{name}'"
+                yield said("unused-var", place, what)
 
 
 def sql_files(root: Path) -> Iterator[str]:
@@ -69,14 +70,17 @@ def sql_files(root: Path) -> Iterator[str]:
             yield path.relative_to(root).as_posix()
 
 
-def _files(project: Project, known: set[str]) -> Iterator[Fault]:
-    for file in sql_files(project.root):
-        if file not in known and not file.startswith(f"{FOLDER}/"):
-            yield said("unused-file", Place(file, 1, 1), f"no model and no check names '{file}'")
+def _of_macros(file: str) -> bool:
+    return file.startswith(f"{FOLDER}/")
 
 
 def _text(project: Project, file: str) -> str:
+    """A template with blanks in place of its comments, so that places stay what they are."""
     try:
-        return _COMMENT.sub("", read_sql(project.root / file, file))
+        return _COMMENT.sub(_blank, read_sql(project.root / file, file))
     except ProjectError:
-        return ""
+        return ""  # said already
+
+
+def _blank(found: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", found[0])
