@@ -333,7 +333,7 @@ def test_the_cause_of_a_failure_comes_right_after_its_line(
         console.event(Event("failed", 1, 2, "a.b", "query-failed", 0.1, (fault,)))
         console.event(Event("start", 2, 2, "a.c"))
         console.event(Event("warn", 2, 2, "ops", "run history is not written"))
-        console.complain("the lake is gone")
+        console.complain("the lake is gone", code="gone")
         console.line("done")
     assert [line.split(" ...")[0] for line in said.read_text().splitlines()] == [
         "1 of 2 FAILED  a.b",

@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -94,8 +95,9 @@ def invoke(argv: Sequence[str]) -> int:
 
 
 def _asks_for_json(argv: Sequence[str]) -> bool:
-    pairs = zip(argv, [*argv[1:], ""], strict=True)
-    return any(f"{word}={after}" in _JSON or word in _JSON for word, after in pairs)
+    return any(word in _JSON for word in argv) or any(
+        f"{word}={after}" in _JSON for word, after in pairwise(argv)
+    )
 
 
 def _ended(console: Console, error: RunnerError) -> int:

@@ -18,6 +18,8 @@ from click.shell_completion import CompletionItem
 METHODS = ("layer", "owner", "path", "result", "source", "state", "tag")
 STATES = ("modified", "new", "unmodified")
 RESULTS = ("success", "nothing", "error", "gated", "skipped", "busy", "warn", "stale", "unfinished")
+#: A node of PyYAML, which is imported when a file is read; None where there is none.
+Node = Any
 _BEFORE = re.compile(r"(?:.*,)?(?:@|[0-9]*\+)?")
 
 
@@ -29,8 +31,8 @@ def pipelines(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
 def targets(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     """Targets of profiles.yml."""
     root = _root()
-    declared = _mapping(_load(root / "profiles.yml")).get("targets") if root else None
-    return _items(incomplete, ((str(name), "") for name in _mapping(declared)))
+    declared = _get(_load(root / "profiles.yml"), "targets") if root else None
+    return _items(incomplete, ((name, "") for name in _keys(declared)))
 
 
 def models(ctx: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
@@ -43,7 +45,7 @@ def models(ctx: click.Context, __: click.Parameter, incomplete: str) -> list[Com
     term = incomplete[len(before) :]
     method, colon, _ = term.partition(":")
     if colon:
-        words = [(f"{method}:{value}", "") for value in _values(method)]
+        words = [(f"{method}:{value}", "") for value in _values(method) if value]
     else:
         words = [*_names(ctx.params.get("pipelines") or (), full="." in term)]
         # Selectors where one is begun: for an empty word they would hide the names.
@@ -55,8 +57,8 @@ def _names(pipelines: Sequence[str], *, full: bool) -> Iterator[tuple[str, str]]
     """Models by their names alone; with the pipeline where that is being written."""
     for pipeline, model in _models():
         if not pipelines or pipeline in pipelines:
-            name = str(model["name"])
-            yield f"{pipeline}.{name}" if full else name, str(model.get("description") or "")
+            name = _text(_get(model, "name"))
+            yield f"{pipeline}.{name}" if full else name, _text(_get(model, "description"))
 
 
 def _values(method: str) -> Iterator[str]:
@@ -69,32 +71,30 @@ def _values(method: str) -> Iterator[str]:
         case "layer":
             yield from (path.stem for path in _files())
         case "owner":
-            yield from (str(model["owner"]) for _, model in _models() if model.get("owner"))
+            yield from (_text(_get(model, "owner")) for _, model in _models())
         case "tag":
             for _, model in _models():
-                tags = model.get("tags") or []
-                yield from map(str, tags if isinstance(tags, list) else [tags])
+                tags = _get(model, "tags")
+                yield from (_text(tag) for tag in _items_of(tags) or [tags])
 
 
 def tables(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     """Tables that the models maintain."""
-    found = ((_mapping(model.get("target")).get("table"), model) for _, model in _models())
-    return _items(
-        incomplete, ((str(table), str(model.get("description") or "")) for table, model in found if table)
-    )
+    found = ((_text(_get(_get(m, "target"), "table")), _text(_get(m, "description"))) for _, m in _models())
+    return _items(incomplete, found)
 
 
 def _items(incomplete: str, words: Iterable[tuple[str, str]]) -> list[CompletionItem[str]]:
     # One line each: that is the protocol.
-    found = {word: " ".join(said.split()) for word, said in words if word.startswith(incomplete)}
+    found = {word: " ".join(said.split()) for word, said in words if word and word.startswith(incomplete)}
     return [CompletionItem(word, help=said or None) for word, said in found.items() if len(word.split()) == 1]
 
 
-def _models() -> Iterator[tuple[str, dict[Any, Any]]]:
+def _models() -> Iterator[tuple[str, Node]]:
+    """The models that have a name, each with its pipeline."""
     for path in _files():
-        declared = _mapping(_load(path)).get("models")
-        for model in declared if isinstance(declared, list) else ():
-            if isinstance(model, dict) and isinstance(model.get("name"), str):
+        for model in _items_of(_get(_load(path), "models")):
+            if _text(_get(model, "name")):
                 yield path.stem, model
 
 
@@ -111,15 +111,32 @@ def _root() -> Path | None:
     return next((f for f in folders if (f / "pipelines").is_dir() or (f / "profiles.yml").is_file()), None)
 
 
-def _load(path: Path) -> object:
+def _load(path: Path) -> Node:
+    """The root of a YAML file as nodes: values need not be made, which takes longer than reading."""
     import yaml
 
     try:
         with open(os.fspath(path), "rb") as file:
-            return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            return yaml.compose(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return None
 
 
-def _mapping(value: object) -> dict[Any, Any]:
-    return value if isinstance(value, dict) else {}
+def _pairs(node: Node) -> list[tuple[Any, Any]]:
+    return node.value if node is not None and node.id == "mapping" else []
+
+
+def _get(node: Node, key: str) -> Node:
+    return next((value for name, value in _pairs(node) if _text(name) == key), None)
+
+
+def _keys(node: Node) -> list[str]:
+    return [_text(name) for name, _ in _pairs(node)]
+
+
+def _items_of(node: Node) -> list[Any]:
+    return node.value if node is not None and node.id == "sequence" else []
+
+
+def _text(node: Node) -> str:
+    return node.value if node is not None and node.id == "scalar" else ""
