@@ -1,5 +1,7 @@
 """``runner lint``: levels, silences, outputs, and that its rules are told where they are made."""
 
+# ruff: noqa: E501 – a case is one line, so that cases can be compared
+
 from __future__ import annotations
 
 import ast
@@ -114,6 +116,114 @@ def test_the_shipped_project_has_no_faults(
 ) -> None:
     monkeypatch.chdir(ROOT)
     assert invoke(["lint", "--strict"]) == 0, capsys.readouterr().err
+
+
+# --- what is claimed, and what is not -------------------------------------------------------------
+
+ALL = "order_id, customer, amount, weight, order_date, country AS region, amount > 1 AS is_large"
+MERGE = """MERGE INTO {{ target }} AS t
+USING (
+%s
+) AS s
+ON t.order_id = s.order_id
+WHEN MATCHED AND {{ changed('t', 's') }} THEN UPDATE SET *
+WHEN NOT MATCHED THEN INSERT *
+"""
+
+
+def codes(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    invoke(["lint"])
+    return re.findall(r"\[([a-z-]+)\]$", capsys.readouterr().err, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("SELECT {all} FROM {raw}", []),
+        ("WITH a AS (SELECT {all} FROM {raw}) SELECT * FROM a", []),
+        ("SELECT * FROM (SELECT {all} FROM {raw})", []),
+        ("SELECT r.*, 'x' AS region, true AS is_large FROM {raw} AS r", ["select-star"]),
+        ("SELECT *, 'x' AS region, true AS is_large FROM {raw}", ["select-star"]),
+        ("SELECT {all}, count(*) FROM {raw} GROUP BY ALL", ["not-row-wise"]),
+        ("SELECT {all}, upper(customer) FROM {raw}", ["unnamed-column"]),
+        ("SELECT {all}, CAST(customer AS STRING) FROM {raw}", []),
+        ("SELECT {all}, customer AS who FROM {raw}", ["undeclared-column"]),
+        ("SELECT {all} FROM {raw} AS r WHERE EXISTS (SELECT 1 FROM {countries} AS c WHERE c.country = r.country)", []),
+        ("WITH a AS (SELECT 1 AS x), b AS (SELECT x FROM a) SELECT {all} FROM {raw}", ["unused-cte"]),
+        ("WITH a AS (SELECT country AS x FROM {countries}) SELECT {all} FROM {raw} LEFT SEMI JOIN a ON x = country", []),
+        ("SELECT {all} FROM (SELECT * EXCEPT (amount), CAST(amount AS STRING) AS amount FROM {raw})", ["type-clash"]),
+        ("SELECT {all} FROM (SELECT * EXCEPT (weight), CAST(weight AS FLOAT) AS weight FROM {raw})", []),
+        ("SELECT {all} FROM (SELECT * EXCEPT (amount), amount * 2 AS amount FROM {raw})", []),
+        ("SELECT {all} FROM (SELECT * EXCEPT (order_date), NULL AS order_date FROM {raw})", []),
+        ("SELECT {all} FROM (SELECT * EXCEPT (order_date), received_at AS order_date FROM {raw})", ["type-clash"]),
+        ("SELECT {all} FROM (SELECT * EXCEPT (country), 1 AS country FROM {raw})", ["type-clash"]),
+        ("SELECT {all} FROM (SELECT *, length(customer) AS n FROM {raw}) LATERAL VIEW explode(array(n)) AS e", []),
+    ],
+)  # fmt: skip
+def test_queries(root: Path, capsys: pytest.CaptureFixture[str], query: str, found: list[str]) -> None:
+    given = query.replace("{all}", ALL)
+    for source in ("raw", "countries"):
+        given = given.replace(f"{{{source}}}", f"{{{{ source('{source}') }}}}")
+    if "countries" not in query:
+        edit(
+            root / "pipelines/silver.yml",
+            "      countries: {files: {path: sql/reference/countries.csv, format: csv}, read: all}\n",
+            "",
+        )
+    edit(root / "pipelines/silver.yml", "vars:\n  large: 100\n", "")
+    (root / "sql/silver/orders.sql").write_text(MERGE % given)
+    assert codes(capsys) == found
+
+
+@pytest.mark.parametrize(
+    ("by", "partitions", "found"),
+    [
+        ("{sale_date: order_date, region: region}", "[sale_date]", []),
+        ('{sale_date: "date_add(order_date, 1)", region: region}', "[sale_date]", []),
+        ("{sale_date: order_date, region: region}", "[region, sale_date]", []),
+        ("{sale_date: order_date, region: region}", "[region]", ["unpruned-groups"]),
+        ("{sale_date: order_date, region: region}", "[]", ["unpruned-groups"]),
+        ("{region: region}", "[sale_date]", ["unpruned-groups"]),
+        ('{sale_date: "if(is_large, order_date, NULL)", region: region}', "[sale_date]", ["unpruned-groups"]),
+    ],
+)
+def test_groups_that_tell_their_partitions(
+    root: Path, capsys: pytest.CaptureFixture[str], by: str, partitions: str, found: list[str]
+) -> None:
+    edit(root / "pipelines/gold.yml", "{sale_date: order_date, region: region}", by)
+    edit(root / "pipelines/gold.yml", "partitions: [sale_date]", f"partitions: {partitions}")
+    assert codes(capsys) == found
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (("      partitions_fixed: true\n", ""), ["unpruned-merge"]),
+        (("      partitions: [order_date]\n      partitions_fixed: true\n", ""), []),
+    ],
+)
+def test_targets_whose_old_rows_may_lie_anywhere(
+    root: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], found: list[str]
+) -> None:
+    edit(root / "pipelines/bronze.yml", *change)
+    assert codes(capsys) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{{ var('large') }}", []),
+        ('{{ var("large") }}', []),
+        ("{{ var('la' ~ 'rge') }}", []),
+        ("{# {{ var('large') }} #} 5", ["unused-var"]),
+        ("5 -- large", ["unused-var"]),
+    ],
+)
+def test_variables_that_nothing_uses(
+    root: Path, capsys: pytest.CaptureFixture[str], text: str, found: list[str]
+) -> None:
+    edit(root / "sql/silver/orders.sql", "{{ var('large') }}, false)", f"{text}\n, false)")
+    assert codes(capsys) == found
 
 
 # --- outputs --------------------------------------------------------------------------------------
