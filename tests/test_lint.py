@@ -196,6 +196,35 @@ def test_groups_that_tell_their_partitions(
 
 
 @pytest.mark.parametrize(
+    ("join", "found"),
+    [
+        (
+            "LEFT JOIN (SELECT DISTINCT order_id AS id FROM {raw}) AS r ON r.id = o.order_id",
+            ["whole-table-read"],
+        ),
+        ("LEFT JOIN (SELECT DISTINCT order_date FROM {raw}) AS r USING (order_date)", []),
+        ("LEFT JOIN (SELECT DISTINCT order_date AS day FROM {raw}) AS r ON r.day = o.order_date", []),
+        ("LEFT SEMI JOIN {raw} AS r ON r.order_id = o.order_id AND r.order_date = o.order_date", []),
+        ("WHERE o.order_id IN (SELECT order_id FROM {raw} WHERE order_date > DATE'2026-01-01')", []),
+    ],
+)
+def test_tables_that_are_read_whole(
+    root: Path, capsys: pytest.CaptureFixture[str], join: str, found: list[str]
+) -> None:
+    more = "region: region}\n      raw: {table: bronze.raw_orders, read: all}"
+    edit(root / "pipelines/gold.yml", "region: region}", more)
+    given = join.replace("{raw}", "{{ source('raw') }}")
+    edit(
+        root / "sql/gold/daily_sales.sql",
+        "FROM {{ source('orders') }}",
+        "FROM {{ source('orders') }} AS o " + given,
+    )
+    edit(root / "sql/gold/daily_sales.sql", "order_date AS sale_date", "o.order_date AS sale_date")
+    edit(root / "sql/gold/daily_sales.sql", "GROUP BY order_date", "GROUP BY o.order_date")
+    assert codes(capsys) == found
+
+
+@pytest.mark.parametrize(
     ("change", "found"),
     [
         (("      partitions_fixed: true\n", ""), ["unpruned-merge"]),

@@ -21,8 +21,8 @@ from runner.cli import inspect, operate
 from runner.cli.branch import branch
 from runner.cli.check import check
 from runner.cli.clean import clean
-from runner.cli.diff import diff
 from runner.cli.completion import ASKED, answer, completion
+from runner.cli.diff import diff
 from runner.cli.lint import lint
 from runner.cli.plan import plan
 from runner.cli.run import retry, run
