@@ -255,6 +255,30 @@ def test_variables_that_nothing_uses(
     assert codes(capsys) == found
 
 
+def test_files_that_lead_elsewhere_are_not_read(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "secret.sql").write_text("-- lint: allow the secret\n")
+    (root / "sql/silver/link.sql").symlink_to(tmp_path / "secret.sql")
+    (root / "sql/silver/gone.sql").symlink_to(tmp_path / "nothing.sql")
+    (root / "sql/silver/folder.sql").mkdir()
+    assert invoke(["lint", "--strict"]) == 0
+    (root / "sql/silver/orders.sql").unlink()
+    (root / "sql/silver/orders.sql").symlink_to(tmp_path / "secret.sql")
+    assert invoke(["lint"]) == 2
+    assert "the secret" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"\x00", b"", b"-- lint: allow\n"])
+def test_sql_that_cannot_be_read_is_a_fault_and_no_bug(
+    root: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (root / "sql/silver/orders.sql").write_bytes(content)
+    (root / "sql/macros/orders.sql").write_bytes(content)
+    assert invoke(["lint"]) == 2
+    assert "bug" not in capsys.readouterr().err
+
+
 # --- outputs --------------------------------------------------------------------------------------
 
 

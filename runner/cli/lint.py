@@ -59,7 +59,7 @@ def _show(ask: Ask, report: Report, root: Path, output: str, *, warnings: bool) 
     for finding, after in zip_longest(shown, shown[1:]):
         if output == "json":
             ask.console.line(json.dumps(values(finding), ensure_ascii=False))
-        elif output == "github":
+        elif output == "github" and not ask.console.as_json:
             ask.console.line(github(finding, root))
         else:
             fault = finding.fault

@@ -20,9 +20,9 @@ from runner.lint.query import query_faults
 from runner.lint.reading import reading_faults
 from runner.lint.rules import ERROR, WARNING, rules
 from runner.lint.silence import Silences, silences_of_sql, silences_of_yaml, useless
-from runner.lint.unused import files_of, sql_files, unused_faults
+from runner.lint.unused import files_of, is_inside, sql_files, unused_faults
 from runner.load import Loaded, in_order
-from runner.macros import load_macros
+from runner.macros import load_macros, read_sql
 from runner.render import Rendered, render
 from runner.spec import Model, Project
 
@@ -129,8 +129,10 @@ def _silences(
         found += silences_of_yaml(text, file)
     of_models = [file for model in models for file in files_of(model)]
     for file in dict.fromkeys([*of_models, *(sql_files(project.root) if whole else ())]):
-        path = project.root / file
-        if path.is_file():
-            text = path.read_bytes().decode("utf-8-sig", errors="replace")
-            found += silences_of_sql(text.replace("\r\n", "\n").replace("\r", "\n"), file)
+        if not is_inside(project.root, file):
+            continue
+        try:
+            found += silences_of_sql(read_sql(project.root / file, file), file)
+        except ProjectError:
+            continue  # the model says what is wrong with its file
     return found

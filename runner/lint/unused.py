@@ -64,10 +64,18 @@ def _vars(
 
 
 def sql_files(root: Path) -> Iterator[str]:
-    """Every .sql file where models, macros and checks have theirs."""
+    """Every .sql file where models, macros and checks have theirs; links that lead elsewhere are none."""
     for folder in ("sql", "expectations"):
         for path in sorted((root / folder).rglob("*.sql")):
-            yield path.relative_to(root).as_posix()
+            file = path.relative_to(root).as_posix()
+            if is_inside(root, file):
+                yield file
+
+
+def is_inside(root: Path, file: str) -> bool:
+    """Whether a file is there and a part of the project."""
+    path = root / file
+    return path.is_file() and path.resolve().is_relative_to(root.resolve())
 
 
 def _of_macros(file: str) -> bool:
