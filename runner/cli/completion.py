@@ -24,7 +24,9 @@ _PROGRAM = "runner"
 def completion(_: object, *, shell: str) -> int:
     """Print the script that completes verbs, options and names in a shell.
 
-    bash: eval "$(runner completion bash)" in ~/.bashrc; zsh: the same in ~/.zshrc, after compinit;
+    \b
+    bash: eval "$(runner completion bash)" in ~/.bashrc
+    zsh:  eval "$(runner completion zsh)" in ~/.zshrc, after compinit
     fish: runner completion fish > ~/.config/fish/completions/runner.fish
     """
     click.echo(script(shell))
