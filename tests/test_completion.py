@@ -61,6 +61,7 @@ def asked(
         ("runner rollback sil", ["silver.orders"]),
         ("runner ls --target ", ["local"]),
         ("runner completion ", list(SHELLS)),
+        ("runner lint --explain unused-c", ["unused-cte"]),
         ("runner run -s orders --fail-fast ", []),
         ("runner run --bogus ", []),
         ("runner run 'unfinished ", []),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.argv import Verb
+from runner.cli import words
 from runner.cli.options import Ask, asks
 from runner.errors import ProjectError, did_you_mean, fail
 
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
     help="json: one object a line; github: annotations of a workflow.",
 )
 @click.option("--rules", "list_rules", is_flag=True, help="List the rules; look at no project.")
-@click.option("--explain", metavar="RULE", help="Say what a rule is about; look at no project.")
+@click.option(
+    "--explain",
+    metavar="RULE",
+    help="Say what a rule is about; look at no project.",
+    shell_complete=words.rules,
+)
 def lint(ask: Ask, *, strict: bool, output: str, list_rules: bool, explain: str | None) -> int:
     """Check specs and SQL without Spark; exit 2 when anything is wrong, 0 when there are warnings alone."""
     from runner.lint import lint as look_at

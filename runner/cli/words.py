@@ -84,6 +84,14 @@ def tables(_: click.Context, __: click.Parameter, incomplete: str) -> list[Compl
     return _items(incomplete, found)
 
 
+def rules(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Rules of lint, from their file: its package takes long to import."""
+    import tomllib
+
+    areas = tomllib.loads((Path(__file__).parents[1] / "lint" / "rules.toml").read_text(encoding="utf-8"))
+    return _items(incomplete, ((id, said["what"]) for area in areas.values() for id, said in area.items()))
+
+
 def _items(incomplete: str, words: Iterable[tuple[str, str]]) -> list[CompletionItem[str]]:
     # One line each: that is the protocol.
     found = {word: " ".join(said.split()) for word, said in words if word and word.startswith(incomplete)}
