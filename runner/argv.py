@@ -54,12 +54,14 @@ class Subverbs(click.Group):
     """A verb with verbs of its own; without one, its help."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, args or ["--help"])
+        return super().parse_args(ctx, args or ([] if ctx.resilient_parsing else ["--help"]))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands:
+            if ctx.resilient_parsing:
+                return None, None, []
             raise fail(
                 "unknown-verb",
                 None,

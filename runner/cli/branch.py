@@ -11,6 +11,7 @@ import click
 from runner.argv import Subverbs, Verb
 from runner.cli.diff import how, report
 from runner.cli.options import AS_OBJECTS, LOCK_TIMEOUT, Ask, asks
+from runner.cli.words import tables
 
 if TYPE_CHECKING:
     from runner.branch import Line
@@ -32,9 +33,10 @@ def ls(ask: Ask, *, output: str) -> int:
     from runner.branch import branches
     from runner.lake import Lake
 
+    ask.console.as_json |= output == "json"
     now = time.time()
     for found in branches(Lake.of(ask.lake_project()).catalog):
-        if output == "json":
+        if ask.console.as_json:
             ask.console.line(json.dumps(branch_text.values(found, now), ensure_ascii=False))
         else:
             for line in branch_text.listed(found, now):
@@ -45,7 +47,7 @@ def ls(ask: Ask, *, output: str) -> int:
 @branch.command(cls=Verb)
 @asks()
 @click.argument("name")
-@click.argument("table", required=False)
+@click.argument("table", required=False, shell_complete=tables)
 @how
 def diff(ask: Ask, *, name: str, table: str | None, **given: Any) -> int:
     """Say which rows the branch has otherwise than main, table by table."""

@@ -9,6 +9,7 @@ import click
 
 from runner.argv import Verb
 from runner.cli.options import AS_OBJECTS, BRANCH, Ask, asks
+from runner.cli.words import tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ def how(command: Callable[..., int]) -> Any:
 
 @click.command(cls=Verb)
 @asks()
-@click.argument("table", required=False)
+@click.argument("table", required=False, shell_complete=tables)
 @click.option("--from", "since", metavar="STATE", help="A snapshot, a run, or a branch; the one before --to.")
 @click.option("--to", "until", metavar="STATE", help="A snapshot, a run (as it left the table), or a branch.")
 @BRANCH
@@ -85,10 +86,11 @@ def report(
         limit=None if everything else limit,
     )
     engine = Lazy(lambda: start_spark(project, lake, project.root / "target"))
+    ask.console.as_json |= output == "json"
     differs = False
     for found in states.differences(project, lake.catalog, asked, engine):
         differs |= bool(found.difference)
-        if output == "json":
+        if ask.console.as_json:
             for change in found.changes:
                 line = diff_text.row_values(found.sides.state.ref, change)
                 ask.console.line(json.dumps(line, ensure_ascii=False, default=str))

@@ -104,6 +104,8 @@ LOCK_TIMEOUT = click.option(
 
 
 def _branch_name(context: click.Context, option: click.Parameter, value: str | None) -> str:
+    if context.resilient_parsing:  # completion, which need not wait for the import
+        return str(value)
     from runner.branch import require_name
 
     return require_name(value)
