@@ -27,6 +27,7 @@ _VARIES = (
     (re.compile(r"\b\d{15,}\b"), "<snapshot>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( UTC)?"), "<time>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "<time>"),
+    (re.compile(r"\b\d+[dhm] \d+[hms]\b"), "<seconds>"),
     (re.compile(r"\b\d+(\.\d+)? ?(ms|s|min|h)\b"), "<seconds>"),
     (re.compile(r"\b[\d,]+(\.\d+)? (bytes|kB|MB|GB)"), "<size>"),
     (re.compile(r"\bprocess \d+\b"), "process <id>"),

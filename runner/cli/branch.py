@@ -98,7 +98,8 @@ def publish(ask: Ask, *, name: str, dry_run: bool, allow_deletes: bool, lock_tim
         tell=tell,
     )
     if code == 0:
-        text = f"branch {name}: {len(moved)} tables published" if moved else f"branch {name}: main has it all"
+        tables = f"{len(moved)} table{'s' * (len(moved) != 1)} published"
+        text = f"branch {name}: {tables if moved else 'main has it all'}"
         ask.console.note(f"{text}; the branch is dropped", branch=name)
     else:
         what = f"{len(moved)} tables published, the others not" if moved else "nothing published"

@@ -36,8 +36,8 @@ def row_of(chance: random.Random) -> str:
         return chance.choice(("NULL", *choices))
 
     values = (
-        one(*"12345678"),
-        one("'a'", "'b'"),
+        one(*"123"),
+        one("'a'"),
         one("0.0D", "-0.0D", "1.5D", "double('NaN')"),
         one("DATE'2026-10-01'", "DATE'0001-01-01'"),
         one("array()", "array(NULL)", "array('t')"),
@@ -50,15 +50,15 @@ def row_of(chance: random.Random) -> str:
 def step(lab: Lab, chance: random.Random) -> None:
     """One commit on the table, of any kind."""
     name = str(TABLE)
-    kind = chance.choice(["insert", "insert", "update", "delete", "swap", "compact", "rollback"])
+    kind = chance.choice(["insert", "insert", "insert", "update", "delete", "swap", "compact", "rollback"])
     match kind:
         case "insert":
-            rows = ", ".join(row_of(chance) for _ in range(chance.randrange(1, 6)))
+            rows = ", ".join(row_of(chance) for _ in range(chance.randrange(3, 9)))
             lab.sql(f"INSERT INTO {name} SELECT {casts()} FROM VALUES {rows} AS v({', '.join(COLUMNS)})")
         case "update":
             lab.sql(f"UPDATE {name} SET amount = 2.5, tags = array('u') WHERE id % 3 = {chance.randrange(3)}")
         case "delete":
-            lab.sql(f"DELETE FROM {name} WHERE id = {chance.randrange(1, 9)} OR part <=> NULL AND id IS NULL")
+            lab.sql(f"DELETE FROM {name} WHERE id = {chance.randrange(1, 4)} AND part IS NULL")
         case "swap":  # the same rows, with other ids
             rows = lab.sql(f"SELECT count(1) AS n FROM {name} WHERE id = 2")
             if rows[0]["n"]:
@@ -155,7 +155,8 @@ def test_rows_are_told_in_the_order_of_their_key(spark: SparkSession, tmp_path: 
     lab.engine().create_table(TABLE, {"id": "bigint", "name": "string", "at": "timestamp"})
     lab.sql(f"INSERT INTO {TABLE} VALUES (1, 'a', NULL), (2, 'b', NULL), (3, 'c', NULL)")
     lab.sql(
-        f"MERGE INTO {TABLE} AS t USING (VALUES (1, 'a'), (2, 'B'), (4, 'd')) AS s(id, name) ON t.id = s.id"
+        f"MERGE INTO {TABLE} AS t"
+        " USING (SELECT * FROM VALUES (1, 'a'), (2, 'B'), (4, 'd') AS v(id, name)) AS s ON t.id = s.id"
         " WHEN MATCHED AND t.name <> s.name THEN UPDATE SET name = s.name,"
         " at = TIMESTAMP'9999-12-31 23:59:59.5Z'"
         " WHEN NOT MATCHED THEN INSERT (id, name, at) VALUES (s.id, s.name, NULL)"
