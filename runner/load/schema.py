@@ -79,6 +79,8 @@ def _shape(shape: keys.Shape) -> dict[str, Any]:
             return found
         case keys.Checks():
             return {"type": "array", "items": _checks(of_column=shape.of_column)}
+        case keys.Raw():
+            return dict(shape.schema)
         case keys.Refused():
             return {"not": {}}
     return {}
