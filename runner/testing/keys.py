@@ -47,7 +47,7 @@ GIVEN = Key(
     Named(ROWS, names=Kind.TEXT),
     "The inputs by their names in the model, with all their rows; of files that are read once, new lines.",
 )
-NOW = Key(TEXT, "The run's clock, UTC: '2024-01-31 10:00:00'. Files arrive then.")
+NOW = Key(Raw({"type": "string"}), "The run's clock, UTC: '2024-01-31 10:00:00'. Files arrive then.")
 EXPECT = Key(
     Object(
         "expectation",

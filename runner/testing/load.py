@@ -17,14 +17,14 @@ from runner.load.keys import TABLE
 from runner.load.nodes import Entries, Node, Unreadable, parse
 from runner.load.paths import project_file
 from runner.load.reader import At, Reader, Record
-from runner.load.values import Wrong
 from runner.spec import Model, Project
 from runner.testing import keys
-from runner.testing.cells import timestamp
+from runner.testing.cells import WrongCell, cell
 from runner.testing.expected import read_expect
 from runner.testing.inputs import Inputs
 from runner.testing.rows import RowReader
 from runner.testing.spec import ModelTest, Step
+from runner.testing.types import Type
 
 FOLDER = Path("tests", "models")
 Reload = Callable[[Mapping[str, object]], Project]
@@ -231,11 +231,14 @@ class _FileReading:
         if "now" not in record:
             return base
         try:
-            return timestamp(record.text("now"))
-        except Wrong as wrong:
-            self._fault("wrong-value", record.place_of("now"), f"`now`: {wrong.what}",
-                        "it is the run's clock", wrong.fix)  # fmt: skip
+            value = cell(cast(Node, record.get("now")), Type("timestamp", "timestamp"))
+        except WrongCell as error:
+            wrong = error.wrong
+            self._fault(
+                "wrong-value", error.place, f"`now`: {wrong.what}", "it is the run's clock", wrong.fix
+            )
             return base
+        return cast("dt.datetime | None", value)
 
     def _fault(self, code: str, place: Place, what: str, why: str, fix: str) -> None:
         self.faults.append(Fault(code, place, what, why, fix))
