@@ -26,7 +26,6 @@ from runner.cli.diff import diff
 from runner.cli.lint import lint
 from runner.cli.plan import plan
 from runner.cli.run import retry, run
-from runner.cli.run import run
 from runner.cli.test import test
 from runner.console import Console
 from runner.errors import Interrupted, RunnerError

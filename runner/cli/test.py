@@ -60,7 +60,7 @@ def test(ask: Ask, *, keyword: str | None, output: str, fail_fast: bool) -> int:
 def _chosen(ask: Ask, keyword: str | None) -> Sequence[ModelTest]:
     """The tests that the command line names; ProjectError where it names none."""
     from runner.load import load_project
-    from runner.testing.load import FOLDER, load_tests, reloading, test_files
+    from runner.testing.load import FOLDER, find_files, load_tests, reloading
 
     project, models, _ = ask.compiled()
     given = variables(ask.vars)
@@ -75,7 +75,7 @@ def _chosen(ask: Ask, keyword: str | None) -> Sequence[ModelTest]:
     )
     found = [one for one in tests if not keyword or keyword.lower() in one.id.lower()]
     if not found:
-        there = len(test_files(project.root))
+        there = len(find_files(project.root))
         raise fail(
             "no-tests",
             None,

@@ -134,7 +134,7 @@ def _whole(text: str, of: Type) -> int:
         raise Wrong(f"{text} is not a whole number, and the column is {of}", "write digits only")
     value, bits = int(text), _LIMITS[of.name]
     if not -(2**bits) <= value < 2**bits:
-        raise Wrong(f"{text} is too large for {of}", "its column would be bigint" if of.name == "int" else "")
+        raise Wrong(f"{text} is too large for {of}", "write what the column can hold")
     return value
 
 

@@ -87,24 +87,34 @@ class Inputs:
                 return File(content, ".csv")
             case FilesInput(_, "json"):
                 return File(self.reader.lines(node, name, defaults), ".json")
-        columns = self.declared.get(name) or self.reader.inferred(node, name)
-        return Written(columns, self.reader.rows(node, columns, name, defaults))
+        return Written(*self._typed(name, node, defaults))
 
     def _table(self, name: str, table: TableRef, node: Node, defaults: Defaults) -> Table | None:
         maker = self.project.producer(table)
         if maker is None:
-            columns = self.declared.get(name) or self.reader.inferred(node, name)
-            return Table(table, columns, self.reader.rows(node, columns, name, defaults))
+            return Table(table, *self._typed(name, node, defaults))
         target = maker.target
         columns = {c.name: c.type for c in target.columns}
         rows = self.reader.rows(node, columns, str(table), defaults)
         return Table(table, columns, self._identified(rows, maker), target.key, target.partitions)
 
+    def _typed(self, name: str, node: Node, defaults: Defaults) -> tuple[Mapping[str, str], tuple[Row, ...]]:
+        """Columns and rows of something that no model makes."""
+        columns = self.declared.get(name)
+        if columns is None:
+            before = len(self.reader.faults)
+            columns = self.reader.inferred(node, name)
+            if len(self.reader.faults) > before:
+                return {}, ()
+        return columns, self.reader.rows(node, columns, name, defaults)
+
     def _identified(self, rows: tuple[Row, ...], maker: Model) -> tuple[Row, ...]:
         """Rows with their key. A key of one text column that no row names is numbered: which row is which
         matters only from one step to the next."""
         key, table = maker.target.key, str(maker.target.table)
-        unnamed = all(key[0] not in row.values for row in rows)
+        unnamed = all(
+            key[0] not in row.values and (row.place, key[0]) not in self.reader.misread for row in rows
+        )
         numbered = len(key) == 1 and maker.target.column(key[0]).type == "string"
         if rows and unnamed and numbered and not self.stepwise:
             return tuple(
@@ -115,13 +125,15 @@ class Inputs:
     def _keyed(self, rows: tuple[Row, ...], key: tuple[str, ...], of: str) -> tuple[Row, ...]:
         seen: dict[tuple[str, ...], Place] = {}
         for row in rows:
+            if any((row.place, column) in self.reader.misread for column in key):
+                continue  # said already
             if missing := [column for column in key if column not in row.values]:
                 self.reader.fault(
                     "missing-key-column",
                     row.place,
                     f"this row of {of} has no `{missing[0]}`",
                     f"{', '.join(key)} is the key, which tells rows apart",
-                    f"add `{missing[0]}:`; for all rows alike, under `defaults:`",
+                    f"add `{missing[0]}:`" + "; for all rows alike, under `defaults:`" * (len(key) > 1),
                 )
                 continue
             value = tuple(repr(row.values[column]) for column in key)

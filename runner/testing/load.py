@@ -30,7 +30,7 @@ FOLDER = Path("tests", "models")
 Reload = Callable[[Mapping[str, object]], Project]
 
 
-def test_files(root: Path) -> list[Path]:
+def find_files(root: Path) -> list[Path]:
     """The test files of a project, sorted."""
     folder = root / FOLDER
     return sorted([*folder.rglob("*.yml"), *folder.rglob("*.yaml")])
@@ -50,7 +50,7 @@ def load_tests(
     """
     faults: list[Fault] = []
     tests: list[ModelTest] = []
-    for path in test_files(project.root) if files is None else files:
+    for path in find_files(project.root) if files is None else files:
         reading = _FileReading(project, reload, path)
         tests += reading.read(models)
         faults += reading.faults
@@ -139,9 +139,7 @@ class _FileReading:
         return None
 
     def _test(self, file: Record, record: Record, named: Model) -> ModelTest | None:
-        varied = self._with_vars(record)
-        if varied is None:
-            return None
+        varied = self._with_vars(record) or self.project
         model = next((m for m in varied.models if m.id == named.id), named)
         rows = RowReader(self.project.root, self.faults)
         stepwise = len(record.many("steps")) > 1
@@ -149,19 +147,12 @@ class _FileReading:
         self._shape(record)
         base = self._now(record, None)
         steps: list[Step] = []
-        for at in record.many("steps") or (At(record, record.place),):
+        for number, at in enumerate(record.many("steps") or (At(record, record.place),)):
             step = cast(Record, at.value)
-            given = {} if step is None else dict(step.named("given"))
-            expect = step.record("expect")
-            if expect is None:
-                continue
-            steps.append(
-                Step(
-                    inputs.read(given, step.place, first=not steps),
-                    read_expect(expect, step.place_of("expect"), model, rows),
-                    self._now(step, base),
-                )
-            )
+            given = inputs.read(step.named("given"), step.place, first=number == 0)
+            if expect := step.record("expect"):
+                wanted = read_expect(expect, step.place_of("expect"), model, rows)
+                steps.append(Step(given, wanted, self._now(step, base)))
         existing = inputs.existing(record) if "existing" in record else ()
         if not steps:
             return None
@@ -189,7 +180,11 @@ class _FileReading:
             )
         elif "steps" not in written:
             for key, doc in (("given", "what the inputs hold"), ("expect", "what the run leaves behind")):
-                if key not in written:
+                guessed = [
+                    did_you_mean(word, keys.TEST.keys) for word in written if word not in keys.TEST.keys
+                ]
+                # A misspelt key is one fault, not two.
+                if key not in written and f"did you mean '{key}'?" not in guessed:
                     self._fault(
                         "missing-key",
                         record.place,

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.errors import Fault, Place, did_you_mean
@@ -32,6 +32,7 @@ class RowReader:
 
     root: Path
     faults: list[Fault]
+    misread: set[tuple[Place, str]] = field(default_factory=set)  # rows and columns of wrong values
 
     def fault(self, code: str, place: Place, what: str, why: str = "", fix: str = "") -> None:
         self.faults.append(Fault(code, place, what, why, fix))
@@ -67,6 +68,8 @@ class RowReader:
                     self.unknown(column.text, column.place, types, of)
                 elif (read := self._cell(value, types[column.text], column.text)) is not None:
                     values[column.text] = read.value
+                else:
+                    self.misread.add((item.place, column.text))
             rows.append(Row(values, item.place))
         return tuple(rows)
 
