@@ -325,14 +325,14 @@ def outcomes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, tuple
 def test_a_pass_and_a_failure(
     outcomes: dict[str, tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outcomes["two"] = ("counts: 1 rows inserted, expected 2",)
+    outcomes["two"] = ("counts: 1 row inserted, expected 2",)
     assert invoke(["test"]) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("1 of 2 PASS    silver.orders one ...")
     assert said[0].endswith("[0.2s]")
     assert said[1].startswith("2 of 2 FAIL    silver.orders two ...")
     assert "tests/models/orders.yml:2:" in said[1]
-    assert said[2] == "    counts: 1 rows inserted, expected 2"
+    assert said[2] == "    counts: 1 row inserted, expected 2"
     assert said[3].startswith("1 passed, 1 failed in ")
 
 

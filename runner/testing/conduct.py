@@ -23,7 +23,7 @@ from runner.node import Shared, run_node
 from runner.record import NodeResult
 from runner.render import Rendered
 from runner.run import new_run_id
-from runner.spec import Project
+from runner.spec import Model, Project
 from runner.testing.cells import WrongCell, cell
 from runner.testing.compare import compare
 from runner.testing.expected import FAILED
@@ -142,7 +142,7 @@ def _found(step: Step, ran: Ran, scratch: Scratch) -> Iterator[str]:
     if set(ran.closed_by) != set(expect.fails):
         yield from _gate(expect, ran)
     if ran.result is not None:
-        yield from _counts(expect, ran.result)
+        yield from _counts(expect, ran.result, scratch.model)
     yield from _target(expect, scratch)
     if expect.quarantined is not None:
         yield from _quarantine(expect.quarantined, scratch)
@@ -162,13 +162,14 @@ def _gate(expect: Expect, ran: Ran) -> Iterator[str]:
             yield from ("  " + line for text in said for line in text.splitlines())
 
 
-def _counts(expect: Expect, result: NodeResult) -> Iterator[str]:
+def _counts(expect: Expect, result: NodeResult, model: Model) -> Iterator[str]:
     for name in _COUNTS:
         wanted, there = expect.counts.get(name), result.counts.get(f"rows_{name}", 0)
         if wanted is not None and wanted != there:
-            yield f"counts: {there:,} rows {name}, expected {wanted:,}"
+            yield f"counts: {there:,} {'row' if there == 1 else 'rows'} {name}, expected {wanted:,}"
     if expect.warns is not None:
-        warned = {c.name for c in result.checks if c.warns}
+        # Freshness asks the clock, which says nothing of the rows of a test.
+        warned = {c.name for c in result.checks if c.warns} - {c.name for c in model.freshness_checks}
         if lacking := sorted(set(expect.warns) - warned):
             yield f"{_listed(lacking)} was to warn, and did not"
         if more := sorted(warned - set(expect.warns)):

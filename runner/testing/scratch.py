@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
-from runner.engine import Engine
 from runner.inputs import read_files
 from runner.lake import Lake
 from runner.ledger import InputPosition, Position
@@ -25,7 +24,9 @@ from runner.spec import FilesInput, KafkaInput, Model, Project, Read, Source, Ta
 from runner.testing.spec import File, Given, ModelTest, Row, Step, Table, Written
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
+
+    from runner.engine.spark.engine import SparkEngine
 
 #: The run that is said to have written what exists before the first step.
 BEFORE = "before_the_test"
@@ -39,14 +40,14 @@ class Scratch:
 
     test: ModelTest
     folder: Path
-    engine: Engine
+    engine: SparkEngine
     project: Project
     model: Model
     held: dict[TableRef, tuple[Row, ...]] = field(default_factory=dict)
     files: int = 0
 
     @classmethod
-    def make(cls, test: ModelTest, folder: Path, engine: Engine) -> Scratch:
+    def make(cls, test: ModelTest, folder: Path, engine: SparkEngine) -> Scratch:
         """An empty lake, and the model with its inputs there."""
         model = replace(test.model, sources=tuple(_moved(s, folder, test) for s in test.model.sources))
         profile = replace(test.project.profile, warehouse=str(warehouse(folder)), type="local")
@@ -112,8 +113,7 @@ class Scratch:
 
     def frame(self, table: TableRef) -> DataFrame:
         """A table as a DataFrame of the engine's session."""
-        spark: SparkSession = vars(self.engine)["spark"]
-        return spark.table(table.sql(self.engine.catalog))
+        return self.engine.spark.table(table.sql(self.engine.catalog))
 
     def _head(self, table: TableRef) -> InputPosition:
         state = self.lake.catalog.table(table)
