@@ -18,6 +18,7 @@ from runner.refs import TableRef
 from runner.spec import FilesInput, KafkaInput, Model, Project, Read, Source, TableInput
 from runner.testing.rows import RowReader
 from runner.testing.spec import File, Given, Row, Table, Written
+from runner.testing.types import Type, parse_type
 
 Defaults = Mapping[str, Node]
 
@@ -69,7 +70,7 @@ class Inputs:
         target = self.model.target
         columns = {c.name: c.type for c in target.columns}
         node = cast(Node, record.get("existing"))
-        rows = self.reader.rows(node, columns, str(target.table), self.defaults.get("existing"))
+        rows = self._rows(node, columns, str(target.table), self.defaults.get("existing", {}))
         return self._keyed(rows, target.key, str(target.table))
 
     def _given(self, name: str, node: Node) -> Given | None:
@@ -95,7 +96,7 @@ class Inputs:
             return Table(table, *self._typed(name, node, defaults))
         target = maker.target
         columns = {c.name: c.type for c in target.columns}
-        rows = self.reader.rows(node, columns, str(table), defaults)
+        rows = self._rows(node, columns, str(table), defaults)
         return Table(table, columns, self._identified(rows, maker), target.key, target.partitions)
 
     def _typed(self, name: str, node: Node, defaults: Defaults) -> tuple[Mapping[str, str], tuple[Row, ...]]:
@@ -106,7 +107,22 @@ class Inputs:
             columns = self.reader.inferred(node, name)
             if len(self.reader.faults) > before:
                 return {}, ()
-        return columns, self.reader.rows(node, columns, name, defaults)
+        return columns, self._rows(node, columns, name, defaults)
+
+    def _rows(self, node: Node, columns: Mapping[str, str], of: str, defaults: Defaults) -> tuple[Row, ...]:
+        """Rows that are written to a table."""
+        rows = self.reader.rows(node, columns, of, defaults)
+        for row in rows:
+            for column, value in row.values.items():
+                if _null_in_map(value, parse_type(columns[column])):
+                    self.reader.fault(
+                        "wrong-value",
+                        row.place,
+                        f"`{column}`: a value of a map is NULL",
+                        "rows are written through Iceberg, whose maps hold values only",
+                        "leave the entry out, or make the map in the query",
+                    )
+        return rows
 
     def _identified(self, rows: tuple[Row, ...], maker: Model) -> tuple[Row, ...]:
         """Rows with their key. A key of one text column that no row names is numbered: which row is which
@@ -212,6 +228,18 @@ class Inputs:
             f"sources are declared at {self.model.place}",
             did_you_mean(name, known),
         )
+
+
+def _null_in_map(value: object, of: Type) -> bool:
+    match value:
+        case dict() if of.name == "map":
+            return None in value.values() or any(_null_in_map(v, of.of[1]) for v in value.values())
+        case dict():
+            types = dict(zip(of.fields, of.of, strict=True))
+            return any(_null_in_map(item, types[name]) for name, item in value.items())
+        case list():
+            return any(_null_in_map(item, of.of[0]) for item in value)
+    return False
 
 
 def _types(at: At) -> dict[str, str]:

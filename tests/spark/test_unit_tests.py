@@ -77,10 +77,10 @@ def test_values_of_every_type_arrive_as_they_were_written(check: Callable[..., O
     outcome = check(
         f"""
   - name: types
-    given: {{items: [{{id: a, facts: {{x: 1, y: null}}, {CELLS}}}, {{id: b}}]}}
+    given: {{items: [{{id: a, facts: {{x: 1, y: 2}}, {CELLS}}}, {{id: b}}]}}
     expect:
       target:
-        - {{id: a, facts_text: '{{"x":1,"y":null}}', {CELLS}}}
+        - {{id: a, facts_text: '{{"x":1,"y":2}}', {CELLS}}}
         - {{id: b, facts_text: null, amount: null, tags: null, place: null}}
 """,
         source="{table: else.where, read: all}",
