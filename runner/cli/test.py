@@ -71,7 +71,7 @@ def _chosen(ask: Ask, keyword: str | None) -> Sequence[ModelTest]:
                 project.root, target=ask.target, overrides={**given, **more}, lake=ask.lake
             )
         ),
-        models={model.id for model in models} if ask.pipeline or ask.select else None,
+        models={model.id for model in models} if ask.narrowed else None,
     )
     found = [one for one in tests if not keyword or keyword.lower() in one.id.lower()]
     if not found:

@@ -23,6 +23,7 @@ from runner.node import Shared, run_node
 from runner.record import NodeResult
 from runner.render import Rendered
 from runner.run import new_run_id
+from runner.schedule import Stop
 from runner.spec import Model, Project
 from runner.testing.cells import WrongCell, cell
 from runner.testing.compare import compare
@@ -111,6 +112,7 @@ class Conductor:
             lake=lake,
             pins=Pins(lake.catalog, {}),
             engine=lambda: scratch.engine,
+            stop=Stop(),
             run_id=new_run_id(now),
             now=now,
             code_version=__version__,
