@@ -54,13 +54,7 @@ class RowReader:
         rows = []
         for item in self._items(content, of):
             if not isinstance(item, Entries):
-                self.fault(
-                    "wrong-type",
-                    item.place,
-                    f"a row of {of} is {_shown(item)}",
-                    "a row says which column has which value",
-                    "write {column: value, …}",
-                )
+                self._no_row(item, of)
                 continue
             values = {}
             for column, value in self._merged(item, defaults or {}):
@@ -91,13 +85,7 @@ class RowReader:
             if isinstance(item, Entries):
                 found.append(item)
             else:
-                self.fault(
-                    "wrong-type",
-                    item.place,
-                    f"a row of {of} is {_shown(item)}",
-                    "a row says which column has which value",
-                    "write {column: value, …}",
-                )
+                self._no_row(item, of)
         return tuple(found)
 
     def inferred(self, node: Node, of: str) -> dict[str, str]:
@@ -185,13 +173,7 @@ class RowReader:
         names = list(columns or ())
         for item in self._items(content, of):
             if not isinstance(item, Entries):
-                self.fault(
-                    "wrong-type",
-                    item.place,
-                    f"a row of {of} is {_shown(item)}",
-                    "a row says which column has which value",
-                    "write {column: value, …}",
-                )
+                self._no_row(item, of)
                 continue
             row: dict[str, str] = {}
             for key, value in self._merged(item, defaults):
@@ -252,6 +234,15 @@ class RowReader:
             "write a list: - {column: value}; [] where there is no row",
         )
         return ()
+
+    def _no_row(self, node: Node, of: str) -> None:
+        self.fault(
+            "wrong-type",
+            node.place,
+            f"a row of {of} is {_shown(node)}",
+            "a row says which column has which value",
+            "write {column: value, …}",
+        )
 
     def _merged(self, item: Entries, defaults: Mapping[str, Node]) -> Iterator[tuple[Scalar, Node]]:
         yield from item.entries
@@ -324,12 +315,12 @@ class RowReader:
             for name in header:
                 if name not in types:
                     self.unknown(name, Place(place.file, first, 1), types, of)
-            others = {
-                column: read.value
-                for column, value in defaults.items()
-                if column not in header and column in types
-                if (read := self._cell(value, types[column], column)) is not None
-            }
+            others: dict[str, object] = {}
+            for column, value in defaults.items():
+                if column not in types:
+                    self.unknown(column, value.place, types, of)
+                elif column not in header and (read := self._cell(value, types[column], column)):
+                    others[column] = read.value
             for line in reader:
                 at = Place(place.file, first + reader.line_num - 1, 1)
                 if not line:
