@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -360,3 +363,45 @@ def test_json_is_one_object_a_line(
     )
     assert (two["status"], two["message"]) == ("fail", "a\nb")
     assert note["exit_code"] == 1
+
+
+# pytest
+
+
+def collect(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """What pytest finds in a project of its own process, in which the plugin is declared twice."""
+    (root / "conftest.py").write_text('pytest_plugins = ["runner.testing.plugin"]\n', encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "runner.testing.plugin",
+        "--collect-only",
+        "-q",
+        *options,
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_pytest_finds_tests_of_models(outcomes: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
+    (tmp_path / "tests" / "other.yml").write_text("no: test", encoding="utf-8")
+    found = collect(tmp_path, "-m", "model")
+    assert found.returncode == 0, found.stdout
+    assert found.stdout.splitlines()[:2] == [
+        "tests/models/orders.yml::one",
+        "tests/models/orders.yml::two",
+    ]
+
+
+def test_pytest_shows_faults_of_files_and_no_traceback(
+    outcomes: dict[str, tuple[str, ...]], tmp_path: Path
+) -> None:
+    path = tmp_path / "tests" / "models" / "orders.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("{raw: []}", "{row: []}"), encoding="utf-8")
+    found = collect(tmp_path)
+    assert found.returncode == 2
+    assert "silver.orders has no source 'row' [unknown-source]\n" in found.stdout
+    assert "fix: did you mean 'raw'?" in found.stdout
+    assert "Traceback" not in found.stdout + found.stderr
