@@ -153,6 +153,23 @@ tests:
     ]
 
 
+def test_a_row_wins_over_defaults(tmp_path: Path) -> None:
+    test = load(
+        tmp_path,
+        """
+model: silver.orders
+defaults: {raw: {country: DE, amount: 1}, existing: {region: north}}
+tests:
+  - name: one
+    existing: [{order_id: x}]
+    given: {raw: [{order_id: a}, {order_id: b, country: null}]}
+    expect: {target: []}
+""",
+    )
+    assert [row["country"] for row in rows(test, "raw")] == ["DE", None]
+    assert [row.values for row in test.existing] == [{"order_id": "x", "region": "north"}]
+
+
 def test_a_key_that_no_row_names_is_numbered(tmp_path: Path) -> None:
     test = load(
         tmp_path,
@@ -265,6 +282,17 @@ def test_missing_unexpected_and_changed() -> None:
     assert [row.columns for row in found.changed] == [("n",)]
     assert not compare([{"id": "c"}], actual, TYPES, key=["id"], contains=True)
     assert compare([{"id": "c"}], actual, TYPES, key=["id"])
+
+
+def test_without_a_key_the_nearest_rows_are_compared_cell_by_cell() -> None:
+    actual = [{"id": "a", "n": 1, "x": 1.0}, {"id": "b", "n": 2, "x": 2.0}]
+    found = compare([{"id": "b", "n": 2, "x": 9.0}, {"id": "a", "n": 1}], actual, TYPES)
+    assert [(row.actual["id"], row.columns) for row in found.changed] == [("b", ("x",))]
+    assert not found.missing
+    assert not found.unexpected
+    nothing_alike = compare([{"id": "z", "n": 8}], actual[:1], TYPES)
+    assert nothing_alike.missing
+    assert nothing_alike.unexpected
 
 
 def test_equal_rows_count_as_often_as_they_are_there() -> None:
