@@ -188,12 +188,16 @@ def table_lines(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:
     """Aligned columns for people: numbers to the right, long text cut, control characters escaped."""
     cells = [[cell(row[c]) for c in columns] for row in rows]
     numeric = [bool(cells) and all(_is_number(line[i]) for line in cells) for i in range(len(columns))]
-    # Cells of the terminal, not characters: 彗星 takes four.
-    widths = [max([_width(name), *(_width(line[i]) for line in cells)]) for i, name in enumerate(columns)]
+    widths = [
+        max([terminal_width(name), *(terminal_width(line[i]) for line in cells)])
+        for i, name in enumerate(columns)
+    ]
 
     def line(values: list[str]) -> str:
         padded = (
-            " " * (width - _width(text)) + text if right else text + " " * (width - _width(text))
+            " " * (width - terminal_width(text)) + text
+            if right
+            else text + " " * (width - terminal_width(text))
             for text, width, right in zip(values, widths, numeric, strict=True)
         )
         return "  ".join(padded).rstrip() + "\n"
@@ -219,13 +223,18 @@ def _cell(value: object, null: str) -> str:
     return json.dumps(flat, ensure_ascii=False) if isinstance(flat, dict | list) else str(flat)
 
 
+def escaped(text: str) -> str:
+    """Text without signs that are not printed: a stranger's escape sequences must not steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def _short(text: str, most: int = 40) -> str:
-    # A stranger's text may hold escape sequences: it must not steer the terminal.
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    safe = escaped(text)
     return safe if len(safe) <= most else safe[: most - 1] + "…"
 
 
-def _width(text: str) -> int:
+def terminal_width(text: str) -> int:
+    """Cells of the terminal, not characters: 彗星 takes four."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Declared, so that it is there without an installation as well.
+pytest_plugins = ["runner.testing.plugin"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tier follows from what a test uses, so nobody can forget the marker."""
     for item in items:
-        if "spark" in getattr(item, "fixturenames", ()):
+        used = {"spark", "run_model"} & set(getattr(item, "fixturenames", ()))
+        if used or item.get_closest_marker("model"):
             item.add_marker(pytest.mark.spark)
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[SparkSession]:
+def spark(medallion_spark: SparkSession) -> SparkSession:
     """The session of the whole test run. A test takes its own by ``spark.newSession()``."""
-    from runner.engine.spark.launch import launch, stop
-
-    session = launch(log_file=ROOT / "target" / "logs" / "tests.log")
-    yield session
-    stop(session)
+    return medallion_spark
 
 
 @pytest.fixture(scope="module")

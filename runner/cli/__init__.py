@@ -26,6 +26,7 @@ from runner.cli.diff import diff
 from runner.cli.lint import lint
 from runner.cli.plan import plan
 from runner.cli.run import retry, run
+from runner.cli.test import test
 from runner.console import Console
 from runner.errors import Interrupted, RunnerError
 
@@ -50,6 +51,7 @@ for verb in (
     check,
     branch,
     diff,
+    test,
     inspect.compile,
     lint,
     inspect.ls,

@@ -64,6 +64,13 @@ class Checks:
 
 
 @dataclass(frozen=True)
+class Raw:
+    """A node as it is: whoever asked for it reads it, with what only they know. ``schema``: for editors."""
+
+    schema: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Refused:
     """A key that is known and not part of this version."""
 
@@ -71,7 +78,7 @@ class Refused:
     fix: str
 
 
-Shape = One | Many | Named | Object | Free | Checks | Refused
+Shape = One | Many | Named | Object | Free | Checks | Raw | Refused
 
 
 @dataclass(frozen=True)

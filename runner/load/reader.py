@@ -85,6 +85,8 @@ class Reader:
                 return self._free(node, label)
             case keys.Checks():
                 return At(tuple(read_checks(self, node, label, of_column=shape.of_column)), node.place)
+            case keys.Raw():
+                return At(node, node.place)
             case keys.Refused():
                 self.fault(
                     "not-in-this-version", node.place, f"`{label}` cannot be used yet", shape.why, shape.fix

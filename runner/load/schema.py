@@ -39,7 +39,7 @@ def pipeline_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A pipeline of medallion-runner",
         "description": "Generated from runner/load/keys.py; do not edit.",
-        **_shape(keys.PIPELINE),
+        **shape_schema(keys.PIPELINE),
         "$defs": {
             "variable": {
                 "type": "string",
@@ -56,17 +56,18 @@ def schema_text() -> str:
     return json.dumps(pipeline_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _shape(shape: keys.Shape) -> dict[str, Any]:
+def shape_schema(shape: keys.Shape) -> dict[str, Any]:
+    """The schema of one shape."""
     match shape:
         case keys.One():
             return _one(shape)
         case keys.Many():
-            items: dict[str, Any] = {"type": "array", "items": _shape(shape.of)}
+            items: dict[str, Any] = {"type": "array", "items": shape_schema(shape.of)}
             if shape.least:
                 items["minItems"] = shape.least
-            return {"anyOf": [_shape(shape.of), items]} if shape.or_one else items
+            return {"anyOf": [shape_schema(shape.of), items]} if shape.or_one else items
         case keys.Named():
-            found: dict[str, Any] = {"type": "object", "additionalProperties": _shape(shape.of)}
+            found: dict[str, Any] = {"type": "object", "additionalProperties": shape_schema(shape.of)}
             if shape.names is Kind.NAME:
                 found["propertyNames"] = {"pattern": _NAME}
             if shape.least:
@@ -79,6 +80,8 @@ def _shape(shape: keys.Shape) -> dict[str, Any]:
             return found
         case keys.Checks():
             return {"type": "array", "items": _checks(of_column=shape.of_column)}
+        case keys.Raw():
+            return dict(shape.schema)
         case keys.Refused():
             return {"not": {}}
     return {}
@@ -101,7 +104,7 @@ def _object(declared: Mapping[str, keys.Key]) -> dict[str, Any]:
 
 
 def _key(key: keys.Key) -> dict[str, Any]:
-    found = {"description": key.doc, **_shape(key.shape)}
+    found = {"description": key.doc, **shape_schema(key.shape)}
     if key.default is not None:
         found["default"] = key.default
     return found
@@ -127,7 +130,7 @@ def _check(name: str, form: keys.CheckForm) -> dict[str, Any]:
     inside[0]["properties"] |= options
     if form.short:
         inside[0].pop("required", None)
-        inside.append(_shape(form.args[form.short].shape))
+        inside.append(shape_schema(form.args[form.short].shape))
     if not any(key.required for key in form.args.values()):
         inside.append({"type": "null"})
     return {

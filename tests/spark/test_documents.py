@@ -19,7 +19,7 @@ from tests.documents import paired, renamed, rewritten, run, same, steps
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("docs/cli.md", "docs/branches.md")
-PROJECT = ("pipelines", "sql", "expectations", "profiles.yml")
+PROJECT = ("pipelines", "sql", "expectations", "tests/models", "profiles.yml")
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def project(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return SparkEngine(spark, project.profile, lake.warehouse)
 
     monkeypatch.setattr("runner.run.start_spark", start)
+    monkeypatch.setattr("runner.testing.session.starter", lambda *args, **options: lambda: spark)
     monkeypatch.chdir(root)
     return root
 

@@ -1,7 +1,7 @@
 """Append a few rows of plain values to a table without a Spark job: one file a partition, one commit.
 
 Values travel as JSON and are read by Iceberg against the table's schema: no text of theirs is ever parsed
-as SQL, and nothing is planned. For small tables of bookkeeping, where a job would cost more than its rows.
+as SQL, and nothing is planned. For a few rows, where a job would cost more than they do.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from py4j.java_gateway import JavaObject
@@ -21,20 +22,20 @@ from runner.engine.spark.diff import load_table
 def append_rows(
     spark: SparkSession, name: str, rows: Sequence[Mapping[str, object]], properties: Mapping[str, str]
 ) -> None:
-    """Append ``rows`` (column → None, bool, int, float, str, date or datetime in UTC; a column that is left
-    out is NULL) to the table of the quoted ``name``, in one commit that carries the properties.
+    """Append ``rows`` (column → None, bool, int, float, Decimal, str, bytes, date, datetime in UTC, a list,
+    or a mapping for a struct or map; a column that is left out is NULL) to the table of the quoted ``name``,
+    in one commit that carries the properties. Without rows the commit is there, and empty.
 
     For tables partitioned by columns as they are.
     """
     table = load_table(spark, name)
-    fields = table.schema().columns()
-    ids = {fields.get(i).name(): str(fields.get(i).fieldId()) for i in range(fields.size())}
+    iceberg: Any = spark._jvm.org.apache.iceberg  # type: ignore[union-attr]
+    schema = json.loads(iceberg.SchemaParser.toJson(table.schema()))
     split_by = table.spec().partitionType().fields()
     partitions = [split_by.get(i).name() for i in range(split_by.size())]
-    groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
+    groups: dict[tuple[object, ...], list[object]] = {}
     for row in rows:
-        values = {ids[column]: _plain(value) for column, value in row.items() if value is not None}
-        groups.setdefault(tuple(row.get(column) for column in partitions), []).append(values)
+        groups.setdefault(tuple(row.get(column) for column in partitions), []).append(_encoded(row, schema))
     commit = table.newAppend()
     for group in groups.values():
         commit.appendFile(_write(spark, table, json.dumps(group)))
@@ -43,13 +44,36 @@ def append_rows(
     commit.commit()
 
 
-def _plain(value: object) -> object:
-    """A value as Iceberg's JSON has it (Iceberg specification, "JSON single-value serialization")."""
+def _encoded(value: Any, of: Any) -> object:
+    """A value of a type (as a schema's JSON tells it), as the Iceberg specification's "JSON single-value
+    serialization" has it."""
+    kind = of["type"] if isinstance(of, Mapping) else of
     match value:
+        case None:
+            return None
+        case Mapping() if kind == "struct":
+            return {
+                str(field["id"]): _encoded(value[field["name"]], field["type"])
+                for field in of["fields"]
+                if value.get(field["name"]) is not None
+            }
+        case Mapping():
+            return {
+                "keys": [_encoded(key, of["key"]) for key in value],
+                "values": [_encoded(item, of["value"]) for item in value.values()],
+            }
+        case list() | tuple():
+            return [_encoded(item, of["element"]) for item in value]
         case dt.datetime():
-            return value.astimezone(dt.UTC).isoformat(timespec="microseconds")
+            text = value.astimezone(dt.UTC).isoformat(timespec="microseconds")
+            return text.removesuffix("+00:00") if kind == "timestamp" else text
         case dt.date():
             return value.isoformat()
+        case Decimal():
+            scale = int(kind.rstrip(")").rpartition(",")[2])
+            return f"{value:.{scale}f}"
+        case bytes() | bytearray():
+            return value.hex().upper()
     return value
 
 
