@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from runner.catalog import MAIN
 from runner.engine.spark import faults
 from runner.engine.spark.diff import load_table
-from runner.refs import TableRef, literal, quote
+from runner.refs import TableRef
 
 _RETRIES = 20
 
@@ -49,10 +49,10 @@ class Branches:
             raise faults.run_failed(error, f"branch {branch} of {table} cannot be moved") from error
 
     def fast_forward(self, table: TableRef, branch: str, onto: str = MAIN) -> bool:
-        procedure = f"{quote(self.catalog)}.system.fast_forward"
+        java = load_table(self.spark, table.sql(self.catalog))
         try:
-            self.spark.sql(f"CALL {procedure}('{table}', {literal(onto)}, {literal(branch)})").collect()
-        except (Py4JError, PySparkException) as error:
+            java.manageSnapshots().fastForwardBranch(onto, branch).commit()
+        except Py4JJavaError as error:
             if faults.is_conflict(error) or "is not an ancestor of" in str(error):
                 return False
             raise faults.run_failed(error, f"{table} cannot be published") from error
