@@ -9,6 +9,7 @@ PYTHON := $(BIN)/python
 # pyspark comes as source only: --use-pep517 builds it as newer pips do, without their warning.
 PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --use-pep517
 READY := .venv/.ready
+DBT := .venv-dbt/.ready
 SOURCES := runner producer tests dashboards bench
 
 # The amount of generated events, and what else `producer generate` takes.
@@ -88,15 +89,28 @@ fast: setup lint ## What needs no Spark: lint and the fast tests
 	$(PYTHON) -m pytest -m "not spark"
 
 # The benchmarks, and what else `python -m bench` takes: BENCH="--rounds 9".
-BENCHES := overhead increment history nothing cold
+BENCHES := overhead increment history nothing cold dbt-parse dbt-run
 
 .PHONY: bench
-bench: setup ## Measure, and fill docs/performance.md; bench-overhead, bench-history, … for one of them
+bench: setup $(DBT) ## Measure, and fill docs/performance.md; bench-overhead, bench-history, … for one of them
 	$(PYTHON) -m bench $(BENCH)
 
 .PHONY: $(addprefix bench-,$(BENCHES))
 $(addprefix bench-,$(BENCHES)): bench-%: setup
 	$(PYTHON) -m bench $* $(BENCH)
+
+# dbt, which some of them measure beside the runner, in an environment of its own.
+bench-dbt-parse bench-dbt-run: $(DBT)
+
+.PHONY: bench-dbt
+bench-dbt: $(DBT)
+
+$(DBT): bench/dbt.lock $(READY)
+	$(PYTHON) -m venv --clear .venv-dbt
+	.venv-dbt/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 \
+	  --require-hashes -r bench/dbt.lock
+	@.venv-dbt/bin/python -m compileall -q .venv-dbt/lib || true  # as above
+	@touch $(DBT)
 
 .PHONY: soak
 soak: setup ## 300 steps of random lake histories, compared with rebuilds, two at a time: SEEDS="1 2" STEPS=150
@@ -126,8 +140,10 @@ lock: setup ## Pin the newest versions that pyproject.toml allows
 	$(PIP) uv
 	$(PYTHON) -m uv pip compile --upgrade --universal --python-version 3.11 --extra dev --generate-hashes \
 	  --no-annotate --no-header --quiet pyproject.toml -o requirements.lock
+	$(PYTHON) -m uv pip compile --upgrade --universal --python-version 3.11 --no-strip-extras --generate-hashes \
+	  --no-annotate --no-header --quiet bench/dbt.in -o bench/dbt.lock
 
 .PHONY: clean
 clean: ## Remove the environment, the lake, generated data and caches
-	rm -rf .venv .lake target data bench/results *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-dbt .lake target data bench/results *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find runner producer tests -name __pycache__ -type d -prune -exec rm -rf {} +

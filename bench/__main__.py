@@ -12,9 +12,10 @@ from pathlib import Path
 from bench import machine, render
 from bench.harness import ROOT, SideFailed, prepare
 from bench.outcome import Options, Outcome
+from bench.peer import NoPeer
 from bench.tables import Unequal
 
-NAMES = ("overhead", "increment", "history", "nothing", "cold")
+NAMES = ("overhead", "increment", "history", "nothing", "cold", "dbt-parse", "dbt-run")
 DOCUMENT = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "bench" / "results"
 
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="small inputs; docs/performance.md stays as it is"
     )
+    parser.add_argument("--threads", type=int, default=1, help="models at a time, in dbt-run (1)")
     parser.add_argument("--work", type=Path, help="where lakes are made (a temporary folder, removed)")
     given = parser.parse_args()
     if unknown := sorted(set(given.names) - set(NAMES)):
@@ -41,10 +43,10 @@ def main() -> int:
         load = machine.load()
         print(f"\n{name}: {rounds} rounds, load {load:.1f}", flush=True)
         try:
-            outcome: Outcome = importlib.import_module(f"bench.{name}").run(
-                Options(rounds, given.quick, work)
+            outcome: Outcome = importlib.import_module(f"bench.{name.replace('-', '_')}").run(
+                Options(rounds, given.quick, work, given.threads)
             )
-        except (SideFailed, Unequal) as error:
+        except (NoPeer, SideFailed, Unequal) as error:
             print(f"{name} failed: {error}", file=sys.stderr)
             code = 1
             continue

@@ -24,17 +24,20 @@ PACKAGES = ("runner", "producer", "bench")
 
 T = TypeVar("T")
 
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 #: Seconds between two looks at the processes of a side. A JVM that does nothing lives for 40 ms.
 LOOK = 0.01
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One process: ``seconds`` of the clock and of processors, and the JVMs it started."""
+    """One process: ``seconds`` of the clock and of processors, the JVMs it started, and the most ``memory``
+    that it and its descendants held at a time, in bytes; pages that they share count for each."""
 
     seconds: float
     cpu: float
     jvms: int
+    memory: int = 0
 
 
 class SideFailed(Exception):
@@ -54,21 +57,32 @@ def python(*arguments: str | Path) -> list[str]:
     return [sys.executable, *map(str, arguments)]
 
 
-def measure(command: Sequence[str], *, log: Path) -> Measured:
-    """Run ``command`` in the project's folder; what it prints is appended to ``log``."""
+def measure(
+    command: Sequence[str], *, log: Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> Measured:
+    """Run ``command`` in ``cwd``; what it prints is appended to ``log``. ``env``: variables beside ours."""
     log.parent.mkdir(parents=True, exist_ok=True)
     before = _children_cpu()
     with log.open("ab") as output:
         started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-        watch = _JvmWatch(process.pid)
-        code = process.wait()
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+        )
+        watch = _Watch(process.pid)
+        # Not process.wait(): it forgets what the process used.
+        _, status, used = os.wait4(process.pid, 0)
+        code = process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - started
-        jvms = watch.end()
+        jvms, memory = watch.end()
     if code:
         said = log.read_text(encoding="utf-8", errors="replace")[-3000:]
         raise SideFailed(f"{' '.join(command)} ended with {code}:\n{said}")
-    return Measured(seconds, _children_cpu() - before, jvms)
+    return Measured(seconds, _children_cpu() - before, jvms, max(memory, used.ru_maxrss * 1024))
 
 
 def interleave(sides: Mapping[str, Callable[[int], T]], rounds: int) -> dict[str, list[T]]:
@@ -96,33 +110,43 @@ def _children_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-class _JvmWatch:
-    """Counts the JVMs among a process's descendants by looking at them again and again."""
+class _Watch:
+    """Looks at a process and its descendants again and again: counts JVMs, adds up their memory."""
 
     def __init__(self, pid: int) -> None:
         self._root = pid
         self._found: set[int] = set()
+        self._memory = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def end(self) -> int:
+    def end(self) -> tuple[int, int]:
         self._ended.set()
         self._thread.join()
-        return len(self._found)
+        return len(self._found), self._memory
 
     def _run(self) -> None:
         while not self._ended.wait(LOOK):
-            self._look(self._root)
+            self._memory = max(self._memory, self._look(self._root))
 
-    def _look(self, pid: int) -> None:
+    def _look(self, pid: int) -> int:
+        held = _resident(pid)
         for child in _children(pid):
-            if child in self._found:
-                continue  # what a JVM starts is no JVM of the side's
             if _name(child) == "java":
-                self._found.add(child)
+                self._found.add(child)  # what a JVM starts is no JVM of the side's
+                held += _resident(child)
             else:
-                self._look(child)
+                held += self._look(child)
+        return held
+
+
+def _resident(pid: int) -> int:
+    """Bytes of a process that are in memory."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, IndexError, ValueError):  # it ended meanwhile
+        return 0
 
 
 def _children(pid: int) -> list[int]:

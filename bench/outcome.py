@@ -13,11 +13,13 @@ from bench.render import facts, table
 
 @dataclass(frozen=True)
 class Options:
-    """``rounds``: runs of each side; ``quick``: small inputs, to see that it works; ``work``: for lakes."""
+    """``rounds``: runs of each side; ``quick``: small inputs, to see that it works; ``work``: for lakes;
+    ``threads``: models at a time, where a side can do that."""
 
     rounds: int
     quick: bool
     work: Path
+    threads: int = 1
 
 
 @dataclass(frozen=True)

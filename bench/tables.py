@@ -24,19 +24,19 @@ class Unequal(Exception):
     """The sides did not do the same work: their times say nothing."""
 
 
-def prints(lakes: Sequence[Path]) -> list[dict[str, Print]]:
-    """Rows and hash sum by table, for each lake."""
+def prints(catalogs: Sequence[Mapping[str, str]], tables: Sequence[str] = TABLES) -> list[dict[str, Print]]:
+    """Rows and hash sum by table, for each catalog: Spark's settings that make it the default one."""
     from runner.engine.spark.launch import launch, stop
 
     spark = launch()
     found: list[dict[str, Print]] = []
     try:
-        for lake in lakes:
+        for settings in catalogs:
             session = spark.newSession()
-            for key, value in catalog(lake.absolute()).items():
+            for key, value in settings.items():
                 session.conf.set(key, value)
             found.append({})
-            for table in TABLES:
+            for table in tables:
                 columns = ", ".join(f"`{c}`" for c in session.table(table).columns if c not in CLOCKS)
                 row = session.sql(
                     f"SELECT count(*), sum(CAST(xxhash64(to_json(struct({columns}))) AS DECIMAL(38, 0)))"
@@ -50,8 +50,13 @@ def prints(lakes: Sequence[Path]) -> list[dict[str, Print]]:
 
 def demand_equal(lakes: Mapping[str, Path]) -> dict[str, int]:
     """Rows by table; Unequal names the tables that differ."""
-    first, *others = prints(list(lakes.values()))
-    for name, other in zip(list(lakes)[1:], others, strict=True):
+    return demand_same({name: catalog(lake.absolute()) for name, lake in lakes.items()})
+
+
+def demand_same(catalogs: Mapping[str, Mapping[str, str]], tables: Sequence[str] = TABLES) -> dict[str, int]:
+    """The same for catalogs of any kind."""
+    first, *others = prints(list(catalogs.values()), tables)
+    for name, other in zip(list(catalogs)[1:], others, strict=True):
         if wrong := [f"{t}: {first[t]} and {other[t]}" for t in first if first[t] != other[t]]:
-            raise Unequal(f"{next(iter(lakes))} and {name} hold different rows\n" + "\n".join(wrong))
+            raise Unequal(f"{next(iter(catalogs))} and {name} hold different rows\n" + "\n".join(wrong))
     return {table: rows for table, (rows, _) in first.items()}

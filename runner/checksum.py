@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from functools import cache
+from typing import cast
 
 from runner.errors import Place
 from runner.refs import TableRef
@@ -32,11 +34,21 @@ def checksum(model: Model, rendered: Rendered) -> str:
 
 def _plain(value: object) -> object:
     """A noun as plain values, without the places where it is written and the words for people."""
-    if isinstance(value, TableRef | Place):
-        return str(value) if isinstance(value, TableRef) else None
-    if dataclasses.is_dataclass(value):
-        found = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.name not in _WORDS}
-        return {name: _plain(of) for name, of in found.items() if name != "places"}
+    if isinstance(value, str | TableRef):
+        return str(value)
+    if isinstance(value, Place):
+        return None
+    if names := _heeded(cast(Hashable, type(value))):
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): _plain(of) for key, of in value.items()}
     return [_plain(of) for of in value] if isinstance(value, list | tuple) else str(value)
+
+
+@cache
+def _heeded(kind: Hashable) -> tuple[str, ...]:
+    """The fields of a noun that are heeded; none for what is no noun."""
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        return ()
+    names = (field.name for field in dataclasses.fields(kind))
+    return tuple(name for name in names if name not in _WORDS and name != "places")

@@ -133,7 +133,7 @@ class Console:
     def _from_here(self, place: Place | None) -> Place | None:
         if place is None or self.root is None or not (self.root / place.file).exists():
             return place
-        return dataclasses.replace(place, file=os.path.relpath(self.root / place.file))
+        return place._replace(file=os.path.relpath(self.root / place.file))
 
 
 def progress_line(event: Event, *, width: int, colour: bool = False) -> str:

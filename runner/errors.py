@@ -12,14 +12,12 @@ The tree, and the exit code each branch ends the process with::
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, order=True)
-class Place:
+class Place(NamedTuple):
     """Where something was written. ``line`` and ``col`` count from 1; 0 means the whole file."""
 
     file: str
@@ -133,6 +131,8 @@ def fail(code: str, place: Place | None, what: str, *, why: str = "", fix: str =
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``"did you mean 'x'?"``, or the known words when none is near."""
+    import difflib  # for what went wrong: it is slow to import
+
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if near:

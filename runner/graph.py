@@ -21,21 +21,23 @@ def parents(project: Project, model: Model) -> tuple[Model, ...]:
 
 def order(project: Project) -> tuple[Model, ...]:
     """All models, every one after its parents; otherwise in the order of their declaration."""
-    models = _by_id(project)
-    rank = {id: i for i, id in enumerate(models)}
-    waiting = {id: {p.id for p in parents(project, model)} for id, model in models.items()}
-    ready = [rank[id] for id, before in waiting.items() if not before]
-    heapq.heapify(ready)
-    names = list(models)
+    models = list({model.id: model for model in project.models}.values())
+    rank = {model.id: i for i, model in enumerate(models)}
+    children: list[list[int]] = [[] for _ in models]
+    waits_for = [0] * len(models)
+    for i, model in enumerate(models):
+        for parent in parents(project, model):
+            children[rank[parent.id]].append(i)
+            waits_for[i] += 1
+    ready = [i for i, count in enumerate(waits_for) if not count]  # ascending, so it is a heap
     found: list[Model] = []
     while ready:
-        done = names[heapq.heappop(ready)]
+        done = heapq.heappop(ready)
         found.append(models[done])
-        for id, before in waiting.items():
-            if done in before:
-                before.discard(done)
-                if not before:
-                    heapq.heappush(ready, rank[id])
+        for child in children[done]:
+            waits_for[child] -= 1
+            if not waits_for[child]:
+                heapq.heappush(ready, child)
     return tuple(found)
 
 
@@ -51,10 +53,6 @@ def ancestors(project: Project, model: Model) -> tuple[Model, ...]:
         for parent in parents(project, child):
             children[parent.id].add(child.id)
     return _closure(project, model, children)
-
-
-def _by_id(project: Project) -> dict[str, Model]:
-    return {model.id: model for model in project.models}
 
 
 def _closure(project: Project, model: Model, edges: Mapping[str, Collection[str]]) -> tuple[Model, ...]:

@@ -1,28 +1,36 @@
 """``target/manifest.json``: the project as one document, in dbt's shape where it fits.
 
-In: a project and the statements of all of its models. Out: plain values.
+In: a project and the statements of all of its models. Out: JSON text.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from runner import __version__
 from runner.checksum import checksum
-from runner.files import write_atomically
 from runner.graph import order, parents
+from runner.manifest_file import Description
 from runner.render import Rendered
 from runner.spec import Check, FilesInput, KafkaInput, Model, Project, Source, TableInput
 
-FILE = "manifest.json"
+
+class Entry(NamedTuple):
+    """What the manifest says of a model's statement."""
+
+    text: str
+    fingerprint: str
+    checksum: str
 
 
-def manifest(project: Project, rendered: Mapping[str, Rendered], *, now: dt.datetime) -> dict[str, Any]:
-    """The whole document; ``rendered`` holds every model."""
+def entry(model: Model, rendered: Rendered) -> Entry:
+    """The entry of a rendered model."""
+    return Entry(rendered.text, rendered.fingerprint, checksum(model, rendered))
+
+
+def describe(project: Project, entries: Mapping[str, Entry]) -> Description:
+    """The whole document; ``entries`` holds every model, by id."""
     models = order(project)
     reads = {m.id: [_unique(p) for p in parents(project, m)] for m in models}
     external = {str(s.origin.table): s for m in models for s in m.sources
@@ -31,34 +39,34 @@ def manifest(project: Project, rendered: Mapping[str, Rendered], *, now: dt.date
     for model in models:
         for parent in reads[model.id]:
             readers[parent].append(_unique(model))
-    return {
-        "metadata": {
-            "runner_version": __version__,
-            "generated_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            "target": project.profile.name,
-        },
-        "nodes": {_unique(m): _node(m, rendered[m.id], reads[m.id]) for m in models},
-        "sources": {
-            f"source.{table}": {"unique_id": f"source.{table}", "resource_type": "source", "name": table}
+    parts = {
+        "nodes": ((_unique(m), _node(m, entries[m.id], reads[m.id])) for m in models),
+        "sources": (
+            (f"source.{table}", {"unique_id": f"source.{table}", "resource_type": "source", "name": table})
             for table in sorted(external)
-        },
-        "pipelines": {
-            p.name: {"description": p.description, "schedule": p.schedule or None, "path": p.place.file}
+        ),
+        "pipelines": (
+            (p.name, {"description": p.description, "schedule": p.schedule or None, "path": p.place.file})
             for p in project.pipelines
-        },
-        "parent_map": {_unique(m): reads[m.id] for m in models},
-        "child_map": readers,
+        ),
+        "parent_map": ((_unique(m), reads[m.id]) for m in models),
+        "child_map": readers.items(),
     }
+    text = ",\n".join(f" {_json(name)}: {_object(entries)}" for name, entries in parts.items())
+    return Description(project.profile.name, f"{{\n{text}\n}}")
 
 
-def write_manifest(folder: Path, document: Mapping[str, Any]) -> Path:
-    """Write the document whole into ``folder``; its path."""
-    path = folder / FILE
-    write_atomically(path, json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
-    return path
+def _object(entries: Iterable[tuple[str, object]]) -> str:
+    """An object with a line for each entry: changes show, and most of the work is done in C."""
+    lines = ",\n".join(f"  {_json(name)}: {_json(value)}" for name, value in entries)
+    return f"{{\n{lines}\n }}" if lines else "{}"
 
 
-def _node(model: Model, rendered: Rendered, reads: list[str]) -> dict[str, Any]:
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _node(model: Model, entry: Entry, reads: list[str]) -> dict[str, Any]:
     target = model.target
     return {
         "unique_id": _unique(model),
@@ -89,9 +97,9 @@ def _node(model: Model, rendered: Rendered, reads: list[str]) -> dict[str, Any]:
             for c in target.columns
         },
         "checks": [_check(c) for c in model.all_checks],
-        "compiled_code": rendered.text,
-        "fingerprint": rendered.fingerprint,
-        "checksum": {"name": "sha256", "checksum": checksum(model, rendered)},
+        "compiled_code": entry.text,
+        "fingerprint": entry.fingerprint,
+        "checksum": {"name": "sha256", "checksum": entry.checksum},
     }
 
 

@@ -10,10 +10,12 @@ import bisect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-from jinja2 import Environment
+from typing import TYPE_CHECKING
 
 from runner.errors import Place
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 OPEN, CLOSE = "\ue000", "\ue001"
 _MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")

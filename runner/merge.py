@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlglot import exp, parse_one
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from runner.refs import quote
-from runner.tokens import normal
+from runner.tokens import normal, parsed
 
 UPDATE_ALL, INSERT_ALL = "UPDATE SET *", "INSERT *"
 
@@ -137,8 +137,11 @@ def merge_text(
 def key_pairs(on: str, target_alias: str, source_alias: str) -> dict[str, bool] | None:
     """Column → whether it is compared null-safely."""
     try:
-        tree = parse_one(on, read="spark")
+        trees = parsed(on)
     except (SqlglotError, RecursionError):
+        return None
+    tree = trees[0] if len(trees) == 1 else None
+    if tree is None:
         return None
     sides = {target_alias.strip("`").lower(), source_alias.strip("`").lower()}
     found: dict[str, bool] = {}

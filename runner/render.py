@@ -10,6 +10,7 @@ import json
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from jinja2.exceptions import SecurityError
 from runner.accept import statement_faults
 from runner.cut import cut
 from runner.errors import Fault, Place, ProjectError, did_you_mean
+from runner.fill import fill
 from runner.macros import Macros, load_macros, place_of_tag, read_sql, template_fault, unknown_names
 from runner.markers import Marked, SourceMap, mark, unmark
 from runner.merge import Statement, changed_sql
@@ -173,9 +175,15 @@ class _Rendering:
         self, model: Model, file: str, source: str, macros: Macros, given: Mapping[str, Any]
     ) -> None:
         self.model, self.file, self.text, self.macros, self.given = model, file, source, macros, given
-        self.sandbox = Sandbox(Budget())
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        return Sandbox(Budget())
 
     def run(self) -> SourceMap:
+        return fill(self.text, self.file, self.given, Refused) or self._by_jinja()
+
+    def _by_jinja(self) -> SourceMap:
         names = self.macros.bind(self.sandbox, self.given)
         try:
             marked = mark(self.text, self.sandbox)

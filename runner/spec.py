@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -347,11 +348,16 @@ class Project:
     pipelines: tuple[Pipeline, ...]
     profile: Profile
 
-    @property
+    @cached_property
     def models(self) -> tuple[Model, ...]:
         """All models, in the order of files and of their declaration."""
         return tuple(model for pipeline in self.pipelines for model in pipeline.models)
 
     def producer(self, table: TableRef) -> Model | None:
         """The model that maintains ``table``; None for a table that nobody here writes."""
-        return next((m for m in self.models if m.target.table == table), None)
+        return self._producers.get(table)
+
+    @cached_property
+    def _producers(self) -> Mapping[TableRef, Model]:
+        # Of two that claim one table, which is a fault, the first.
+        return {model.target.table: model for model in reversed(self.models)}

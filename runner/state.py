@@ -19,7 +19,7 @@ from runner.last_run import FILE as RESULTS_FILE
 from runner.last_run import last_run
 from runner.lineage import compile_project
 from runner.load import read_project
-from runner.manifest import FILE
+from runner.manifest_file import FILE
 from runner.spec import Project
 
 _GIT = "git:"

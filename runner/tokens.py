@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-from sqlglot import Token
+from sqlglot import Token, exp
 from sqlglot.dialects.spark import Spark
 from sqlglot.errors import TokenError
 
+_SPARK = Spark()
 #: Words that mean the same in any case and cannot name anything.
 _KEYWORDS = frozenset(
     [
@@ -80,11 +82,22 @@ class Unfinished(Exception):
 def tokens_of(text: str) -> list[Token]:
     """The tokens of ``text``; comments and blanks are between them. Unfinished, or sqlglot's TokenError."""
     try:
-        return list(Spark().tokenize(text))
+        return list(_tokens(text))
     except TokenError:
         if found := _unfinished(text):
             raise found from None
         raise
+
+
+@lru_cache(maxsize=64)
+def _tokens(text: str) -> tuple[Token, ...]:
+    """Remembered, since a statement is cut, fingerprinted and looked through one after the other."""
+    return tuple(_SPARK.tokenize(text))
+
+
+def parsed(text: str) -> list[exp.Expr | None]:
+    """The syntax trees of the statements in ``text``; sqlglot's errors where there are none."""
+    return _SPARK.parser().parse(list(_tokens(text)), text)
 
 
 def line_col(text: str, offset: int) -> tuple[int, int]:
@@ -99,15 +112,21 @@ def normal(text: str) -> str:
 
 def normal_words(text: str) -> list[str]:
     """The tokens as they are written, keywords in upper case; equal lists are equal statements."""
+    return list(_normal_words(text))
+
+
+@lru_cache(maxsize=256)
+def _normal_words(text: str) -> tuple[str, ...]:
     words: list[str] = []
     last = -1
     for token in tokens_of(text):
         # ``5L`` comes as three tokens at one place: the number, a cast and its type.
         if token.start != last:
             word = text[token.start : token.end + 1]
-            words.append(word.upper() if word.upper() in _KEYWORDS else word)
+            upper = word.upper()
+            words.append(upper if upper in _KEYWORDS else word)
         last = token.start
-    return words
+    return tuple(words)
 
 
 def _unfinished(text: str) -> Unfinished | None:

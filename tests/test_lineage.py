@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from runner.errors import Fault, Place
+from runner.header import csv_header
 from runner.lineage import check_sql, compile_project
-from runner.lineage.columns import csv_header
 from runner.load import load_project
 from runner.render import Rendered, render
 from runner.spec import STREAM_COLUMNS

@@ -16,13 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.errors import Place, ProjectError
-from runner.load import find_root, load_project, read_project
+from runner.load import load_project, read_project
 from runner.load.expand import expand
 from runner.load.nodes import Unreadable, parse
 from runner.load.schema import FILE, pipeline_schema, schema_text
 from runner.load.types import column_type
 from runner.load.values import Kind, Wrong, parse_scalar
 from runner.refs import TableRef
+from runner.root import find_root
 from runner.spec import (
     Check,
     CheckKind,

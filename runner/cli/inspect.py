@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from runner.argv import Verb
 from runner.catalog import MAIN
-from runner.cli.options import AS_OBJECTS, BRANCH, Ask, asks
+from runner.cli.options import AS_OBJECTS, BRANCH, NO_CACHE, Ask, asks
 from runner.cli.words import tables
 from runner.errors import ProjectError, fail
 
@@ -21,27 +22,39 @@ if TYPE_CHECKING:
 
 @click.command(cls=Verb)
 @asks(selection=True, output=True)
-def compile(ask: Ask) -> int:
+@NO_CACHE
+def compile(ask: Ask, *, no_cache: bool) -> int:
     """Write the SQL of models, with Jinja filled in, to target/compiled/, and target/manifest.json."""
-    from runner.lineage import compile_project
-    from runner.manifest import manifest, write_manifest
+    from runner.manifest_file import write_manifest
 
-    project, models, compiled = ask.compiled()
-    for model in models:
-        path = project.root / "target" / "compiled" / model.pipeline / f"{model.name}.sql"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(compiled[model.id].text, encoding="utf-8")
-        ask.console.note(f"{model.id} → {os.path.relpath(path)}", model=model.id, path=str(path))
+    answer = ask.sql(cache=not no_cache, describe=True)
+    target = ask.root() / "target"
+    here = os.path.relpath(target)
+    for model in answer.models:
+        path = target / "compiled" / model.pipeline / f"{model.name}.sql"
+        _put(path, model.text.encode("utf-8", "surrogatepass"))
+        shown = os.path.join(here, "compiled", model.pipeline, path.name)
+        ask.console.note(f"{model.id} → {shown}", model=model.id, path=str(path))
     # The manifest is the project's, whatever is selected: others compare with it.
-    left = [m for m in project.models if m.id not in compiled]
     try:
-        whole = {**compiled, **(compile_project(project, left) if left else {})}
+        described = answer.described or ask.whole().sql(cache=not no_cache, describe=True).described
     except ProjectError:
         ask.console.note("target/manifest.json stays as it was: other models have faults, see `runner lint`")
         return 0
-    written = write_manifest(project.root / "target", manifest(project, whole, now=dt.datetime.now(dt.UTC)))
-    ask.console.note(f"the project → {os.path.relpath(written)}", path=str(written))
+    assert described is not None
+    written = write_manifest(target, described, now=dt.datetime.now(dt.UTC))
+    ask.console.note(f"the project → {os.path.join(here, written.name)}", path=str(written))
     return 0
+
+
+def _put(path: Path, content: bytes) -> None:
+    """A file that has this content already is not written."""
+    try:
+        if path.read_bytes() == content:
+            return
+    except OSError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 @click.command(cls=Verb)

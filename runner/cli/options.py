@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from runner.console import Console
 from runner.errors import ProjectError, fail
 
 if TYPE_CHECKING:
+    from runner.compiled import Answer
     from runner.load import Loaded
     from runner.render import Rendered
     from runner.spec import Model, Project
@@ -77,6 +80,7 @@ _LOG_FORMAT = click.option(
 )
 
 
+_ELSEWHERE = ("state:", "result:")
 #: What several verbs ask for beside these, each in its own place among their options.
 THREADS = click.option(
     "--threads",
@@ -92,6 +96,11 @@ AS_OBJECTS = click.option(
     default="text",
     show_default=True,
     help="json: one object a line.",
+)
+NO_CACHE = click.option(
+    "--no-cache",
+    is_flag=True,
+    help="Look at every file again; neither use nor keep answers in target/cache/.",
 )
 LOCK_TIMEOUT = click.option(
     "--lock-timeout",
@@ -147,9 +156,9 @@ class Ask:
         lake = str(self.lake.absolute()) if self.lake else None
         return {"target": self.target, "lake": lake, "vars": list(self.vars)}
 
-    def read(self) -> Loaded:
-        """The project around the current folder, with its faults."""
-        from runner.load import find_root, read_project
+    def root(self) -> Path:
+        """The project's folder, around the current one."""
+        from runner.root import find_root
 
         root = find_root(Path.cwd())
         if root is None:
@@ -161,6 +170,13 @@ class Ask:
                 fix="change to the project's folder",
             )
         self.console.root = root
+        return root
+
+    def read(self) -> Loaded:
+        """The project around the current folder, with its faults."""
+        from runner.load import read_project
+
+        root = self.root()
         return read_project(root, target=self.target, overrides=variables(self.vars), lake=self.lake)
 
     def project(self) -> Project:
@@ -200,6 +216,26 @@ class Ask:
             words=names(self.select),
             exclude=names(self.exclude),
             elsewhere=Elsewhere(states, results),
+        )
+
+    def whole(self) -> Ask:
+        """The same, of all models."""
+        return dataclasses.replace(self, pipelines=(), select=(), exclude=(), state=None)
+
+    def sql(self, *, cache: bool, describe: bool = False) -> Answer:
+        """The SQL of the selected models; ProjectError with all faults at once.
+
+        ``cache``: whether answers are kept and used; ``describe``: as for :func:`runner.compiled.compiled`.
+        """
+        from runner.compiled import compiled
+
+        lake = str(self.lake.absolute()) if self.lake else None
+        words = [names(self.pipelines), names(self.select), names(self.exclude)]
+        question = [self.target, lake, list(self.vars), os.path.expanduser("~"), words]
+        # What other runs and other states are is not told by the project's files.
+        elsewhere = any(word in text for text in (*self.select, *self.exclude) for word in _ELSEWHERE)
+        return compiled(
+            self.root(), question, self.read, self.models, describe=describe, keep=cache and not elsewhere
         )
 
     def compiled(self) -> tuple[Project, tuple[Model, ...], dict[str, Rendered]]:

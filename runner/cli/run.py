@@ -154,9 +154,11 @@ def _args(ask: Ask, options: RunOptions) -> Mapping[str, Any]:
 
 
 def _keep_manifest(project: Project, rendered: Mapping[str, Rendered]) -> None:
-    from runner.manifest import manifest, write_manifest
+    from runner.manifest import describe, entry
+    from runner.manifest_file import write_manifest
 
-    write_manifest(project.root / "target", manifest(project, rendered, now=dt.datetime.now(dt.UTC)))
+    described = describe(project, {m.id: entry(m, rendered[m.id]) for m in project.models})
+    write_manifest(project.root / "target", described, now=dt.datetime.now(dt.UTC))
 
 
 def _refuse_new_code(models: Sequence[Model], rendered: Mapping[str, Rendered], last: LastRun) -> None:

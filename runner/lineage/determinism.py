@@ -153,9 +153,9 @@ def _node(query: Query, node: exp.Expr, scope: Scope, unique: list[Names]) -> It
     if isinstance(node, exp.Window) and not isinstance(node.this, exp.Identifier):
         yield from _window(query, node, scope, unique)
         return
-    over = node.find_ancestor(exp.Window, exp.Select)
-    windowed = isinstance(over, exp.Window)
-    if isinstance(node, _PICKS) and not windowed:
+    if not isinstance(node, exp.Func):
+        return
+    if isinstance(node, _PICKS) and not isinstance(node.find_ancestor(exp.Window, exp.Select), exp.Window):
         name = _NAMES[type(node)][0]
         yield Fault(
             "not-deterministic",

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from sqlglot import Token, TokenType, exp, parse
+from sqlglot import Token, TokenType, exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from runner.errors import Fault, Place
-from runner.tokens import line_col, tokens_of
+from runner.tokens import line_col, parsed, tokens_of
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def parse_expression(text: str, locate: Callable[[int], Place]) -> Query | Fault
 
 def _parsed(text: str, locate: Callable[[int], Place]) -> exp.Expr | Fault:
     try:
-        trees = parse(text, read="spark")
+        trees = parsed(text)
     except ParseError as error:
         first = error.errors[0] if error.errors else {}
         line, col = first.get("line") or 1, first.get("col") or 1
@@ -182,16 +182,19 @@ def selects(tree: exp.Expr) -> Iterator[exp.Select]:
 
 def inside(node: exp.Expr) -> Iterator[exp.Expr]:
     """The nodes of one level: those of nested queries are left out."""
+    yield from level(node)[0]
+
+
+def level(node: exp.Expr) -> tuple[list[exp.Expr], list[exp.Expr]]:
+    """The nodes of one level, and the queries directly within it."""
+    nodes: list[exp.Expr] = []
+    queries: list[exp.Expr] = []
     stack = [node]
     while stack:
         found = stack.pop()
-        yield found
-        stack.extend(
-            reversed([child for child in found.iter_expressions() if not isinstance(child, exp.Query)])
-        )
-
-
-def nested(node: exp.Expr) -> Iterator[exp.Expr]:
-    """The queries directly within the expressions of one level."""
-    for found in inside(node):
-        yield from (child for child in found.iter_expressions() if isinstance(child, exp.Query))
+        nodes.append(found)
+        if type(found) is exp.Column:
+            continue  # its parts are names
+        for child in found.iter_expressions(reverse=True):
+            (queries if isinstance(child, exp.Query) else stack).append(child)
+    return nodes, queries

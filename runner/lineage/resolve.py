@@ -15,7 +15,7 @@ from sqlglot import exp
 from runner.errors import Fault, did_you_mean
 from runner.lineage.functions import BARE_FUNCTIONS, GENERATORS, TABLE_FUNCTIONS, function_name
 from runner.lineage.kinds import kind_of
-from runner.lineage.query import Query, inside, nested
+from runner.lineage.query import Query, level
 from runner.lineage.relation import OPEN, Names, Relation, Scope, relation, renamed
 
 Ctes = Mapping[str, Relation]
@@ -185,10 +185,11 @@ class Resolver:
         """Every column of an expression, and the queries within it."""
         if node is None:
             return
-        for found in inside(node):
+        nodes, queries = level(node)
+        for found in nodes:
             if isinstance(found, exp.Column) and not isinstance(found.this, exp.Star):
                 self._column(found, scope, aliases=aliases)
-        for query in nested(node):
+        for query in queries:
             self._query(query, ctes, scope)
 
     def _column(self, node: exp.Column, scope: Scope, *, aliases: bool) -> None:

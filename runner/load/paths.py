@@ -6,17 +6,6 @@ from pathlib import Path
 
 from runner.errors import Fault, Place, did_you_mean
 
-MARKERS = ("pipelines", "profiles.yml")
-
-
-def find_root(start: Path) -> Path | None:
-    """The nearest folder upwards that has ``pipelines/`` or ``profiles.yml``."""
-    start = start.resolve()
-    for folder in (start, *start.parents):
-        if (folder / "pipelines").is_dir() or (folder / "profiles.yml").is_file():
-            return folder
-    return None
-
 
 def project_file(root: Path, path: str, place: Place, *, suffix: str) -> Fault | None:
     """What is wrong with a path that a spec names; None for a file inside ``root``."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from runner.errors import Fault, Place, did_you_mean
 from runner.load import keys
@@ -17,8 +17,7 @@ from runner.load.nodes import Entries, Items, Node, Scalar
 from runner.load.values import Kind, Wrong, parse_scalar, plain_value
 
 
-@dataclass(frozen=True)
-class At:
+class At(NamedTuple):
     """A value and where it was written."""
 
     value: object

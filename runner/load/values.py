@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import lru_cache
 
 from yaml.resolver import Resolver
 
@@ -62,6 +63,7 @@ _WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false
 _RESOLVE = Resolver.yaml_implicit_resolvers
 
 
+@lru_cache(maxsize=4096)  # a project's specs are made of the same few keys and words
 def read_as(text: str) -> str:
     """What YAML takes plain ``text`` for: str, bool, null, int, float, timestamp, …"""
     for tag, pattern in [*_RESOLVE.get(text[:1], []), *_RESOLVE.get(None, [])]:

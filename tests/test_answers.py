@@ -1,0 +1,380 @@
+"""Answers that are kept: given again while nothing changed, never when something did."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import runner.lineage.project
+from runner import answers
+from runner.answers import Answers, Inputs
+from runner.cli import invoke
+from tests.projects import write
+
+BASE = Path(__file__).parent / "errors" / "base"
+SILVER, GOLD = "sql/silver/orders.sql", "sql/gold/daily_sales.sql"
+EXPECTATION = "SELECT * FROM {{ target }} WHERE region IS NULL\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The sound project, as the current folder, with a query of its own as a check."""
+    monkeypatch.chdir(project(tmp_path / "project"))
+    return tmp_path / "project"
+
+
+def project(folder: Path) -> Path:
+    shutil.copytree(BASE, folder)
+    write(folder, {"expectations/regions.sql": EXPECTATION})
+    gold = folder / "pipelines/gold.yml"
+    gold.write_text(gold.read_text() + "    checks:\n      - sql: expectations/regions.sql\n")
+    settle(folder)
+    return folder
+
+
+def settle(root: Path) -> None:
+    """Until the clock of the file system has gone on: what was written is then older than what comes."""
+    newest = max(os.lstat(path).st_ctime_ns for path in [root, *root.rglob("*")])
+    probe = root.parent / ".probe"
+    while True:
+        probe.write_bytes(b"")
+        if probe.stat().st_ctime_ns > newest:
+            return
+
+
+def edit(root: Path, name: str, old: str, new: str) -> None:
+    path = root / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of models whose templates were rendered."""
+    seen: list[str] = []
+    render = runner.lineage.project.render
+
+    def noting(model: Any, *rest: Any) -> Any:
+        seen.append(model.id)
+        return render(model, *rest)
+
+    monkeypatch.setattr(runner.lineage.project, "render", noting)
+    return seen
+
+
+def again(root: Path, rendered: list[str], *argv: str) -> list[str]:
+    """What a command renders now."""
+    settle(root)
+    rendered.clear()
+    assert invoke(argv or ("lint",)) == 0
+    return sorted(rendered)
+
+
+ALL = ["bronze.raw_orders", "gold.daily_sales", "silver.orders"]
+
+
+def test_what_is_unchanged_is_not_looked_at_again(root: Path, rendered: list[str]) -> None:
+    assert again(root, rendered) == ALL
+    assert again(root, rendered) == []
+    assert again(root, rendered, "compile") == []
+    assert again(root, rendered, "lint", "--no-cache") == ALL
+    # Another question has no answer yet, but its models have.
+    assert again(root, rendered, "lint", "-s", "silver.orders") == []
+    # Variables of the command line are those of every pipeline.
+    assert again(root, rendered, "lint", "--vars", "large: 7") == ALL
+
+
+def test_an_edit_reaches_its_model_and_those_who_read_its_declaration(
+    root: Path, rendered: list[str]
+) -> None:
+    again(root, rendered)
+    edit(root, SILVER, "r.weight,", "r.weight, -- kilograms")
+    assert again(root, rendered) == ["silver.orders"]
+    edit(
+        root, "pipelines/silver.yml", "is_large: {type: boolean}", "is_large: {type: boolean, description: x}"
+    )
+    assert again(root, rendered) == ["gold.daily_sales", "silver.orders"]
+    edit(root, "expectations/regions.sql", "region IS NULL", "region = ''")
+    assert again(root, rendered) == ["gold.daily_sales"]
+    edit(root, "sql/macros/orders.sql", "kind STRING", "kind  STRING")
+    assert again(root, rendered) == ALL
+    edit(root, "sql/reference/countries.csv", "region", "region,continent")
+    assert again(root, rendered) == ["silver.orders"]
+
+
+def test_the_unchanged_path_imports_nothing_heavy(root: Path) -> None:
+    script = (
+        "import sys\n"
+        "from runner.cli import invoke\n"
+        "assert [invoke([verb]) for verb in ('lint', 'compile')] == [0, 0]\n"
+        "heavy = {'pyspark', 'jinja2', 'sqlglot', 'yaml', 'multiprocessing', 'runner.load', 'runner.spec'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(BASE.parents[2]), "JAVA_HOME": "/nonexistent"}
+
+    def run() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()[-1]
+
+    assert "sqlglot" in run()
+    assert run() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        (SILVER, "r.customer", "r.custmer"),
+        ("pipelines/gold.yml", "read: affected", "raed: affected"),
+        ("sql/macros/orders.sql", "endmacro", "endmacr"),
+    ],
+)
+def test_faults_are_given_again_as_they_were(
+    root: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    old: str,
+    new: str,
+) -> None:
+    edit(root, name, old, new)
+    settle(root)
+    assert invoke(["lint", "--no-cache"]) == 2
+    told = capsys.readouterr()
+    assert name in told.err
+    assert invoke(["lint"]) == 2
+    assert capsys.readouterr() == told
+    monkeypatch.setattr(answers.Answers, "begin", lambda _: pytest.fail("the answer was not kept"))
+    assert invoke(["compile"]) == 2
+    assert capsys.readouterr() == told
+    # Places are those of the folder in which one stands.
+    monkeypatch.chdir(root / "sql")
+    assert invoke(["lint"]) == 2
+    assert f"{os.path.relpath(root / name)}:" in capsys.readouterr().err
+
+
+def test_a_file_that_is_missing_is_looked_for_each_time(root: Path) -> None:
+    (root / GOLD).rename(root / "elsewhere.sql")
+    settle(root)
+    assert invoke(["lint"]) == invoke(["lint"]) == 2
+    (root / "elsewhere.sql").rename(root / GOLD)
+    assert invoke(["lint"]) == 0
+
+
+def _new_pipeline(root: Path) -> None:
+    write(root, {"pipelines/more.yaml": "pipeline: more\nmodels: []\n"})
+
+
+def _same_size_and_time(root: Path) -> None:
+    before = (root / SILVER).stat()
+    edit(root, SILVER, "r.customer", "r.custumer"[:10])
+    os.utime(root / SILVER, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _replaced(root: Path) -> None:
+    """Another file under the same name, with the old one's times."""
+    edit_of = root / "other.sql"
+    shutil.copy2(root / SILVER, edit_of)
+    edit(root, "other.sql", "r.customer", "r.nobody")
+    edit_of.replace(root / SILVER)
+
+
+def _linked_away(root: Path) -> None:
+    shutil.move(root / "sql/gold", root.parent / "gold")
+    (root / "sql/gold").symlink_to(root.parent / "gold")
+
+
+def _profile(root: Path) -> None:
+    edit(root, "profiles.yml", "default: ", "default: no")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_new_pipeline, _same_size_and_time, _replaced, _linked_away, _profile],
+    ids=lambda f: f.__name__,
+)
+def test_no_change_goes_unseen(
+    root: Path, change: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["lint"]) == 0
+    capsys.readouterr()
+    change(root)
+    told = []
+    for argv in (["lint"], ["lint", "--no-cache"]):
+        assert invoke(argv) == 2
+        told.append(capsys.readouterr())
+    assert told[0] == told[1]
+
+
+def test_an_edit_while_a_command_reads_is_not_taken_for_what_it_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render = runner.lineage.project.render
+
+    def late(model: Any, *rest: Any) -> Any:
+        found = render(model, *rest)
+        if model.id == "silver.orders":
+            edit(root, SILVER, "r.customer", "r.nobody")
+        return found
+
+    monkeypatch.setattr(runner.lineage.project, "render", late)
+    assert invoke(["lint"]) == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(root)
+    assert invoke(["lint"]) == 2
+
+
+def test_an_edit_in_the_same_tick_of_the_clock_is_not_trusted(tmp_path: Path) -> None:
+    write(tmp_path, {"a.sql": "1"})
+    found = Answers(tmp_path)
+    found.begin()
+    found._tick = os.stat(tmp_path / "a.sql").st_ctime_ns
+    found.keep("?", 1, Inputs(["a.sql"]))
+    assert found.find("?") is None
+    found._tick += 1
+    found.keep("?", 1, Inputs(["a.sql"]))
+    assert found.find("?") == 1
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda b: b"", lambda b: b[:99], lambda b: b"\xff" + b, lambda b: b.replace(b"gold", b"bold")]
+)
+def test_a_broken_answer_is_none(root: Path, rendered: list[str], harm: Callable[[bytes], bytes]) -> None:
+    again(root, rendered)
+    (kept,) = (root / "target/cache").glob("*.json")
+    kept.write_bytes(harm(kept.read_bytes()))
+    assert again(root, rendered) == ALL
+    assert again(root, rendered) == []
+
+
+def test_a_broken_description_is_made_again(root: Path, rendered: list[str]) -> None:
+    again(root, rendered)
+    (kept,) = (root / "target/cache").glob("*.json")
+    kept.write_bytes(kept.read_bytes()[:-9])
+    assert again(root, rendered) == []
+    assert again(root, rendered, "compile") == []
+    assert json.loads((root / "target/manifest.json").read_text())["nodes"].keys() == {
+        f"model.{id}" for id in ALL
+    }
+
+
+def test_other_code_has_no_answers_here(
+    root: Path, rendered: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again(root, rendered)
+    monkeypatch.setattr(answers, "code", lambda: "another version")
+    assert again(root, rendered) == ALL
+
+
+def test_a_project_that_cannot_be_written_to_is_looked_at_each_time(root: Path, rendered: list[str]) -> None:
+    (root / "target").write_text("a file")
+    assert again(root, rendered) == ALL
+    assert again(root, rendered) == ALL
+
+
+def test_answers_are_few_and_leave_nothing_behind(root: Path) -> None:
+    for number in range(answers.KEPT + 3):
+        assert invoke(["lint", "-q", "--vars", f"large: {number}"]) == 0
+    assert len(list((root / "target/cache").iterdir())) == answers.KEPT
+
+
+def test_commands_at_the_same_time_do_not_disturb_one_another(root: Path) -> None:
+    command = [sys.executable, "-m", "runner", "compile", "-q"]
+    environment = {**os.environ, "PYTHONPATH": str(BASE.parents[2])}
+    started = [subprocess.Popen(command, cwd=root, env=environment) for _ in range(3)]
+    assert [process.wait() for process in started] == [0, 0, 0]
+    assert [path.suffix for path in (root / "target/cache").iterdir()] == [".json"]
+
+
+def test_compile_writes_only_what_differs(root: Path) -> None:
+    assert invoke(["compile", "-q"]) == 0
+    files = sorted((root / "target/compiled").rglob("*.sql"))
+    manifest = root / "target/manifest.json"
+    described, written = json.loads(manifest.read_text()), manifest.stat()
+    assert invoke(["compile", "-q"]) == 0
+    assert manifest.stat() == written
+    for harm in ("{}", manifest.read_text().replace("sum(amount)", "max(amount)")):
+        manifest.write_text(harm)
+        assert invoke(["compile", "-q", "-s", "silver.orders"]) == 0
+        again = json.loads(manifest.read_text())
+        assert again.pop("metadata").keys() == described["metadata"].keys()
+        assert again == {key: value for key, value in described.items() if key != "metadata"}
+    before = [path.stat() for path in files]
+    text = files[1].read_text()
+    files[1].write_text("by hand")
+    files[2].unlink()
+    assert invoke(["compile", "-q"]) == 0
+    assert files[0].stat() == before[0]
+    assert files[1].read_text() == text
+    assert files[2].is_file()
+
+
+#: Places in files where something can be written, and what stands there by turns.
+EDITS = {
+    SILVER: ("r.customer", ["r.customer", "r.nobody", "upper(r.customer) AS customer"]),
+    GOLD: ("count(*)", ["count(*)", "count(*", "count(DISTINCT customer)"]),
+    "pipelines/silver.yml": ("large: 100", ["large: 100", "large: [1]", "small: 100", "large: 5"]),
+    "pipelines/bronze.yml": (
+        "amount: {type",
+        ["amount: {type", "amnt: {type", "amount: {description: x, type"],
+    ),
+    "sql/macros/orders.sql": ("text)", ["text)", "txt)", "text, more='')"]),
+    "sql/reference/countries.csv": ("region", ["region", "area", "region,area"]),
+}
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(st.sampled_from([(n, v) for n, (_, vs) in EDITS.items() for v in vs]), min_size=1, max_size=6)
+)
+def test_an_answer_is_what_a_fresh_look_gives(edits: list[tuple[str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        root = project(Path(folder).resolve() / "project")
+        os.chdir(root)
+        texts = {name: (root / name).read_text() for name in EDITS}
+        for name, value in edits:
+            (root / name).write_text(texts[name].replace(EDITS[name][0], value, 1))
+            settle(root)
+            assert told("lint") == told("lint") == told("lint", "--no-cache")
+            assert told("compile") == told("compile", "--no-cache")
+
+
+def told(*argv: str) -> tuple[int, str, str, dict[str, str]]:
+    """The exit code, what is printed, and what is compiled."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = invoke(argv)
+    compiled = {path.name: path.read_text() for path in Path("target").rglob("compiled/*/*.sql")}
+    manifest = Path("target/manifest.json")
+    compiled["manifest"] = (
+        manifest.read_text().partition('"generated_at"')[2][30:] if manifest.exists() else ""
+    )
+    return code, out.getvalue(), err.getvalue(), compiled
+
+
+def test_faults_of_the_selection_are_kept_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["lint", "-s", "nobody"]) == 2
+    first = capsys.readouterr()
+    assert invoke(["lint", "-s", "nobody"]) == 2
+    assert capsys.readouterr() == first
+    assert "unknown-model" in first.err
