@@ -80,7 +80,7 @@ def again(root: Path, rendered: list[str], *argv: str) -> list[str]:
     """What a command renders now."""
     settle(root)
     rendered.clear()
-    assert invoke(argv or ("lint",)) == 0
+    assert invoke(argv or ("compile",)) == 0
     return sorted(rendered)
 
 
@@ -91,11 +91,11 @@ def test_what_is_unchanged_is_not_looked_at_again(root: Path, rendered: list[str
     assert again(root, rendered) == ALL
     assert again(root, rendered) == []
     assert again(root, rendered, "compile") == []
-    assert again(root, rendered, "lint", "--no-cache") == ALL
+    assert again(root, rendered, "compile", "--no-cache") == ALL
     # Another question has no answer yet, but its models have.
-    assert again(root, rendered, "lint", "-s", "silver.orders") == []
+    assert again(root, rendered, "compile", "-s", "silver.orders") == []
     # Variables of the command line are those of every pipeline.
-    assert again(root, rendered, "lint", "--vars", "large: 7") == ALL
+    assert again(root, rendered, "compile", "--vars", "large: 7") == ALL
 
 
 def test_an_edit_reaches_its_model_and_those_who_read_its_declaration(
@@ -120,7 +120,7 @@ def test_the_unchanged_path_imports_nothing_heavy(root: Path) -> None:
     script = (
         "import sys\n"
         "from runner.cli import invoke\n"
-        "assert [invoke([verb]) for verb in ('lint', 'compile')] == [0, 0]\n"
+        "assert [invoke([verb]) for verb in ('compile', 'compile')] == [0, 0]\n"
         "heavy = {'pyspark', 'jinja2', 'sqlglot', 'yaml', 'multiprocessing', 'runner.load', 'runner.spec'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
@@ -159,26 +159,26 @@ def test_faults_are_given_again_as_they_were(
 ) -> None:
     edit(root, name, old, new)
     settle(root)
-    assert invoke(["lint", "--no-cache"]) == 2
+    assert invoke(["compile", "--no-cache"]) == 2
     told = capsys.readouterr()
     assert name in told.err
-    assert invoke(["lint"]) == 2
+    assert invoke(["compile"]) == 2
     assert capsys.readouterr() == told
     monkeypatch.setattr(answers.Answers, "begin", lambda _: pytest.fail("the answer was not kept"))
     assert invoke(["compile"]) == 2
     assert capsys.readouterr() == told
     # Places are those of the folder in which one stands.
     monkeypatch.chdir(root / "sql")
-    assert invoke(["lint"]) == 2
+    assert invoke(["compile"]) == 2
     assert f"{os.path.relpath(root / name)}:" in capsys.readouterr().err
 
 
 def test_a_file_that_is_missing_is_looked_for_each_time(root: Path) -> None:
     (root / GOLD).rename(root / "elsewhere.sql")
     settle(root)
-    assert invoke(["lint"]) == invoke(["lint"]) == 2
+    assert invoke(["compile"]) == invoke(["compile"]) == 2
     (root / "elsewhere.sql").rename(root / GOLD)
-    assert invoke(["lint"]) == 0
+    assert invoke(["compile"]) == 0
 
 
 def _new_pipeline(root: Path) -> None:
@@ -216,11 +216,11 @@ def _profile(root: Path) -> None:
 def test_no_change_goes_unseen(
     root: Path, change: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert invoke(["lint"]) == 0
+    assert invoke(["compile"]) == 0
     capsys.readouterr()
     change(root)
     told = []
-    for argv in (["lint"], ["lint", "--no-cache"]):
+    for argv in (["compile"], ["compile", "--no-cache"]):
         assert invoke(argv) == 2
         told.append(capsys.readouterr())
     assert told[0] == told[1]
@@ -238,10 +238,10 @@ def test_an_edit_while_a_command_reads_is_not_taken_for_what_it_read(
         return found
 
     monkeypatch.setattr(runner.lineage.project, "render", late)
-    assert invoke(["lint"]) == 0
+    assert invoke(["compile"]) == 0
     monkeypatch.undo()
     monkeypatch.chdir(root)
-    assert invoke(["lint"]) == 2
+    assert invoke(["compile"]) == 2
 
 
 def test_an_edit_in_the_same_tick_of_the_clock_is_not_trusted(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_project_that_cannot_be_written_to_is_looked_at_each_time(root: Path, 
 
 def test_answers_are_few_and_leave_nothing_behind(root: Path) -> None:
     for number in range(answers.KEPT + 3):
-        assert invoke(["lint", "-q", "--vars", f"large: {number}"]) == 0
+        assert invoke(["compile", "-q", "--vars", f"large: {number}"]) == 0
     assert len(list((root / "target/cache").iterdir())) == answers.KEPT
 
 
@@ -355,7 +355,7 @@ def test_an_answer_is_what_a_fresh_look_gives(edits: list[tuple[str, str]]) -> N
         for name, value in edits:
             (root / name).write_text(texts[name].replace(EDITS[name][0], value, 1))
             settle(root)
-            assert told("lint") == told("lint") == told("lint", "--no-cache")
+            assert told("compile") == told("compile") == told("compile", "--no-cache")
             assert told("compile") == told("compile", "--no-cache")
 
 
@@ -373,8 +373,8 @@ def told(*argv: str) -> tuple[int, str, str, dict[str, str]]:
 
 
 def test_faults_of_the_selection_are_kept_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert invoke(["lint", "-s", "nobody"]) == 2
+    assert invoke(["compile", "-s", "nobody"]) == 2
     first = capsys.readouterr()
-    assert invoke(["lint", "-s", "nobody"]) == 2
+    assert invoke(["compile", "-s", "nobody"]) == 2
     assert capsys.readouterr() == first
     assert "unknown-model" in first.err

@@ -14,6 +14,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from runner.root import find_root
+
 #: Selectors, and the values of those that have a fixed list (`runner.selectors`, which is slow to import).
 METHODS = ("layer", "owner", "path", "result", "source", "state", "tag")
 STATES = ("modified", "new", "unmodified")
@@ -30,7 +32,7 @@ def pipelines(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
 
 def targets(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     """Targets of profiles.yml."""
-    root = _root()
+    root = find_root(Path.cwd())
     declared = _get(_load(root / "profiles.yml"), "targets") if root else None
     return _items(incomplete, ((name, "") for name in _keys(declared)))
 
@@ -107,16 +109,9 @@ def _models() -> Iterator[tuple[str, Node]]:
 
 
 def _files() -> list[Path]:
-    root = _root()
+    root = find_root(Path.cwd())
     folder = root / "pipelines" if root else None
     return sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]) if folder else []
-
-
-def _root() -> Path | None:
-    """As ``runner.load.find_root``, without the import of all that loading needs."""
-    here = Path.cwd().resolve()
-    folders = (here, *here.parents)
-    return next((f for f in folders if (f / "pipelines").is_dir() or (f / "profiles.yml").is_file()), None)
 
 
 def _load(path: Path) -> Node:

@@ -103,7 +103,7 @@ def medallion_spark(request: pytest.FixtureRequest) -> SparkSession:
 @pytest.fixture(scope="session")
 def medallion_root(request: pytest.FixtureRequest) -> Path:
     """The project's folder; a project that lies elsewhere overrides this fixture."""
-    from runner.load import find_root
+    from runner.root import find_root
 
     return find_root(request.config.rootpath) or request.config.rootpath
 
