@@ -1,4 +1,4 @@
-"""The SQL of the selected models, or all that is wrong with them: what ``compile`` and ``lint`` tell.
+"""The SQL of the selected models, or all that is wrong with them: what ``compile`` tells.
 
 In: a project's folder and what the command line says of it. Out: :class:`Compiled`. What was found out before
 is found again without a look at YAML, Jinja or SQL; where something changed, only models that it reaches are

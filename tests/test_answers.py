@@ -287,7 +287,7 @@ def test_other_code_has_no_answers_here(
 
 
 def test_a_project_that_cannot_be_written_to_is_looked_at_each_time(root: Path, rendered: list[str]) -> None:
-    (root / "target").write_text("a file")
+    write(root, {"target/cache": "a file"})
     assert again(root, rendered) == ALL
     assert again(root, rendered) == ALL
 
