@@ -21,6 +21,9 @@ from runner.refuse import cannot_continue, cannot_refresh, newer_code, retained_
 from runner.render import Rendered
 from runner.spec import FilesInput, KafkaInput, Model, Read, Source, TableInput
 
+#: Up to these a query takes less time than planning it does.
+_FEW_ROWS, _FEW_BYTES = 1_000_000, 256_000_000
+
 
 class Mode(StrEnum):
     """What is done with a target: nothing, only what changed, new files, or all rows."""
@@ -47,6 +50,15 @@ class ModelPlan:
     @property
     def base(self) -> Snapshot | None:
         return self.target.head() if self.target else None
+
+    @property
+    def few(self) -> bool:
+        """Whether the rows that are read are few for an engine, by metadata alone."""
+        whole = self.mode is Mode.REBUILD
+        return (
+            sum(read.most(whole=whole) for read in self.tables) <= _FEW_ROWS
+            and sum(file.size for listed in self.files for file in listed.fresh) <= _FEW_BYTES
+        )
 
     def reading(self, source: Source) -> TableRead | FilesRead:
         """How ``source`` is read."""

@@ -69,6 +69,13 @@ class TableRead:
             s.count("added-data-files") for s in appends
         )
 
+    def most(self, *, whole: bool) -> int:
+        """At most so many rows are read; ``whole``: as a rebuild reads them."""
+        if self.until is None:
+            return 0
+        appended = self.source.read is Read.CHANGES and self.method is Method.APPENDED
+        return self.added[0] if appended and not whole else self.until.rows
+
     @property
     def changed(self) -> bool:
         """Whether rows may differ: told by snapshot ids, never by numbers."""

@@ -356,6 +356,7 @@ LINES = {
     "branch": (["ls"], ["nope"]),
     "clean": (["--dry-run"], ["--bogus"]),
     "diff": (["gold.daily_sales"], ["--bogus"]),
+    "test": (["-s", "nope"], ["--bogus"]),
     "compile": (["-p", "gold"], ["-p", "nope"]),
     "lint": (["-p", "gold"], ["--explain", "nope"]),
     "ls": ([], ["--target", "nope"]),

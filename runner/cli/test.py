@@ -23,13 +23,13 @@ FAILED = 1
 
 
 @click.command(cls=Verb)
-@asks(selection=True)
+@asks(selection=True, output=True)
 @click.option("-k", "keyword", metavar="TEXT", help="Tests whose model::name holds this text.")
 @AS_OBJECTS
 @click.option("-x", "--fail-fast", is_flag=True, help="Stop at the first test that fails.")
 def test(ask: Ask, *, keyword: str | None, output: str, fail_fast: bool) -> int:
     """Run the unit tests of models, tests/models/**/*.yml: the real MERGE, on a lake of its own each."""
-    ask.console.as_json = output == "json"
+    ask.console.as_json |= output == "json"
     tests = _chosen(ask, keyword)
     started = time.monotonic()
     seen: Counter[str] = Counter()

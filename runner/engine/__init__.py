@@ -85,6 +85,10 @@ class Engine(Protocol):
     def schema(self, view: str) -> dict[str, str]:
         """Columns of a view in order: name → Spark SQL type."""
 
+    def expect(self, *, few: bool) -> None:
+        """Say before a model's first query whether the rows that it reads are few: planning a query anew
+        while it runs pays for many rows alone."""
+
     def stage(self, view: str, folder: str) -> dict[str, Any]:
         """Write a view as Parquet in one job; the observed values of every view beneath it."""
 

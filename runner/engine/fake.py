@@ -104,6 +104,9 @@ class FakeEngine:
     def schema(self, view: str) -> dict[str, str]:
         return self._ask("schema", {}, view=view)
 
+    def expect(self, *, few: bool) -> None:
+        self._ask("expect", None, few=few)
+
     def stage(self, view: str, folder: str) -> dict[str, Any]:
         return self._ask("stage", {}, view=view, folder=folder)
 

@@ -29,6 +29,7 @@ from runner.spec import STREAM_COLUMNS, Profile
 
 _JAVA_ERRORS = (Py4JError, PySparkException)
 _PROPERTY = "spark.sql.iceberg.snapshot-property."
+_ADAPTIVE = "spark.sql.adaptive.enabled"
 
 
 def catalog_conf(profile: Profile, warehouse: Path) -> dict[str, str]:
@@ -185,6 +186,10 @@ class SparkEngine(Branches):
 
     def schema(self, view: str) -> dict[str, str]:
         return {f.name: f.dataType.simpleString() for f in self.spark.table(quote(view)).schema.fields}
+
+    def expect(self, *, few: bool) -> None:
+        if _ADAPTIVE not in self._profile.conf:
+            self.spark.conf.set(_ADAPTIVE, str(not few).lower())
 
     def stage(self, view: str, folder: str) -> dict[str, Any]:
         outermost = self._observed.pop(view, [])
