@@ -46,11 +46,11 @@ class Inputs:
 
 
 class Answers:
-    """The answers kept for one project; ``with`` leaves no unfinished one behind."""
+    """The answers kept for one project, of one ``kind``; ``with`` leaves no unfinished one behind."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kind: str = "") -> None:
         self.root = root
-        self.folder = root / "target" / "cache"
+        self.folder = root / "target" / "cache" / kind
         self._new: Path | None = None
         self._tick = self._device = 0
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.answers import Answers, Inputs
-from runner.errors import Fault, Place, ProjectError
+from runner.errors import Fault, ProjectError
+from runner.findings import fault, plain
 from runner.manifest_file import Description
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from runner.refs import TableRef
     from runner.spec import Model, Project
 
-#: Faults that tell what is on disk beside the files that are read; they are looked for each time.
 _OF_DISK = frozenset(("missing-file", "no-pipelines", "not-a-file", "path-escape", "unreadable"))
 #: Fewer take less time than a process more.
 _MODELS_A_PROCESS = 100
@@ -41,6 +41,11 @@ class Compiled(NamedTuple):
     @property
     def id(self) -> str:
         return f"{self.pipeline}.{self.name}"
+
+
+def of_disk(fault: Fault) -> bool:
+    """Whether a fault tells what is on disk beside the files that are read: it is looked for each time."""
+    return fault.code in _OF_DISK
 
 
 @dataclass(frozen=True)
@@ -79,39 +84,22 @@ def compiled(
         try:
             answer = _look(loaded, choose, known)
         except ProjectError as error:
-            if not any(fault.code in _OF_DISK for fault in error.faults):
-                answers.keep(question, {"faults": [_plain(f) for f in error.faults]}, _inputs(loaded.project))
+            if not any(of_disk(f) for f in error.faults):
+                answers.keep(question, {"faults": [plain(f) for f in error.faults]}, inputs(loaded.project))
             raise
         target, text = answer.described or (None, "")
-        answers.keep(
-            question, {"models": answer.models, "target": target}, _inputs(loaded.project), text=text
-        )
+        answers.keep(question, {"models": answer.models, "target": target}, inputs(loaded.project), text=text)
         return answer
 
 
 def _given(found: Mapping[str, Any], text: str) -> Answer:
     if "faults" in found:
-        raise ProjectError(tuple(_fault(*values) for values in found["faults"]))
+        raise ProjectError(tuple(fault(*values) for values in found["faults"]))
     return Answer(_listed(found), Description(found["target"], text) if text else None)
 
 
 def _listed(found: Mapping[str, Any]) -> tuple[Compiled, ...]:
     return tuple(Compiled(*values) for values in found.get("models", ()))
-
-
-def _plain(fault: Fault) -> list[object]:
-    place = fault.place
-    return [
-        fault.code,
-        [place.file, place.line, place.col] if place else None,
-        fault.what,
-        fault.why,
-        fault.fix,
-    ]
-
-
-def _fault(code: str, place: list[Any] | None, what: str, why: str, fix: str) -> Fault:
-    return Fault(code, Place(*place) if place else None, what, why, fix)
 
 
 def _look(
@@ -204,7 +192,7 @@ def _sql_of(model: Model) -> list[str]:
     return [model.sql, *of_checks]
 
 
-def _inputs(project: Project) -> Inputs:
+def inputs(project: Project) -> Inputs:
     """Every file that reading and checking the project looks at."""
     from runner.load.project import PROFILES_FILE
     from runner.macros import FOLDER

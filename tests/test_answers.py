@@ -116,11 +116,12 @@ def test_an_edit_reaches_its_model_and_those_who_read_its_declaration(
     assert again(root, rendered) == ["silver.orders"]
 
 
-def test_the_unchanged_path_imports_nothing_heavy(root: Path) -> None:
+@pytest.mark.parametrize("verb", ["compile", "lint"])
+def test_the_unchanged_path_imports_nothing_heavy(root: Path, verb: str) -> None:
     script = (
         "import sys\n"
         "from runner.cli import invoke\n"
-        "assert [invoke([verb]) for verb in ('compile', 'compile')] == [0, 0]\n"
+        f"assert [invoke(['{verb}']) for _ in range(2)] == [0, 0]\n"
         "heavy = {'pyspark', 'jinja2', 'sqlglot', 'yaml', 'multiprocessing', 'runner.load', 'runner.spec'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
@@ -149,6 +150,7 @@ def test_the_unchanged_path_imports_nothing_heavy(root: Path) -> None:
         ("sql/macros/orders.sql", "endmacro", "endmacr"),
     ],
 )
+@pytest.mark.parametrize("verb", ["compile", "lint"])
 def test_faults_are_given_again_as_they_were(
     root: Path,
     capsys: pytest.CaptureFixture[str],
@@ -156,20 +158,21 @@ def test_faults_are_given_again_as_they_were(
     name: str,
     old: str,
     new: str,
+    verb: str,
 ) -> None:
     edit(root, name, old, new)
     settle(root)
-    assert invoke(["compile", "--no-cache"]) == 2
+    assert invoke([verb, "--no-cache"]) == 2
     told = capsys.readouterr()
     assert name in told.err
-    assert invoke(["compile"]) == 2
+    assert invoke([verb]) == 2
     assert capsys.readouterr() == told
     monkeypatch.setattr(answers.Answers, "begin", lambda _: pytest.fail("the answer was not kept"))
-    assert invoke(["compile"]) == 2
+    assert invoke([verb]) == 2
     assert capsys.readouterr() == told
     # Places are those of the folder in which one stands.
     monkeypatch.chdir(root / "sql")
-    assert invoke(["compile"]) == 2
+    assert invoke([verb]) == 2
     assert f"{os.path.relpath(root / name)}:" in capsys.readouterr().err
 
 
@@ -213,14 +216,15 @@ def _profile(root: Path) -> None:
     [_new_pipeline, _same_size_and_time, _replaced, _linked_away, _profile],
     ids=lambda f: f.__name__,
 )
+@pytest.mark.parametrize("verb", ["compile", "lint"])
 def test_no_change_goes_unseen(
-    root: Path, change: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+    root: Path, change: Callable[[Path], None], verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert invoke(["compile"]) == 0
+    assert invoke([verb]) == 0
     capsys.readouterr()
     change(root)
     told = []
-    for argv in (["compile"], ["compile", "--no-cache"]):
+    for argv in ([verb], [verb, "--no-cache"]):
         assert invoke(argv) == 2
         told.append(capsys.readouterr())
     assert told[0] == told[1]
@@ -357,6 +361,7 @@ def test_an_answer_is_what_a_fresh_look_gives(edits: list[tuple[str, str]]) -> N
             settle(root)
             assert told("compile") == told("compile") == told("compile", "--no-cache")
             assert told("compile") == told("compile", "--no-cache")
+            assert told("lint") == told("lint") == told("lint", "--no-cache")
 
 
 def told(*argv: str) -> tuple[int, str, str, dict[str, str]]:
@@ -370,6 +375,31 @@ def told(*argv: str) -> tuple[int, str, str, dict[str, str]]:
         manifest.read_text().partition('"generated_at"')[2][30:] if manifest.exists() else ""
     )
     return code, out.getvalue(), err.getvalue(), compiled
+
+
+@pytest.mark.parametrize("file", ["sql/new.sql", "sql/some/where/new.sql", "expectations/new.sql"])
+def test_a_file_that_nothing_uses_is_seen_when_it_comes(
+    root: Path, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["lint"]) == 0
+    assert invoke(["lint"]) == 0
+    assert "unused-file" not in capsys.readouterr().err
+    write(root, {file: "SELECT 1\n"})
+    assert invoke(["lint"]) == 0
+    assert f"{file}:" in capsys.readouterr().err
+
+
+def test_doubts_are_kept_with_their_levels(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert invoke(["lint", "--no-cache"]) == 0
+    told = capsys.readouterr()
+    assert "warning" in told.out
+    assert invoke(["lint"]) == 0
+    monkeypatch.setattr(answers.Answers, "begin", lambda _: pytest.fail("the answer was not kept"))
+    assert invoke(["lint"]) == 0
+    assert capsys.readouterr() == (told.out * 2, told.err * 2)
+    assert invoke(["lint", "--strict"]) == 2
 
 
 def test_faults_of_the_selection_are_kept_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

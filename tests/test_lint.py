@@ -17,7 +17,7 @@ import pytest
 
 from runner.cli import invoke
 from runner.errors import Fault, Place
-from runner.lint import Finding
+from runner.findings import Finding
 from runner.lint.document import FILE, in_document
 from runner.lint.report import github
 from runner.lint.rules import WARNING, rules

@@ -12,11 +12,11 @@ import click
 
 from runner.argv import Verb
 from runner.cli import words
-from runner.cli.options import Ask, asks
-from runner.errors import ProjectError, did_you_mean, fail
+from runner.cli.options import NO_CACHE, Ask, asks
+from runner.errors import did_you_mean, fail
 
 if TYPE_CHECKING:
-    from runner.lint import Report
+    from runner.findings import Report
 
 
 @click.command(cls=Verb)
@@ -36,30 +36,27 @@ if TYPE_CHECKING:
     help="Say what a rule is about; look at no project.",
     shell_complete=words.rules,
 )
-def lint(ask: Ask, *, strict: bool, output: str, list_rules: bool, explain: str | None) -> int:
+@NO_CACHE
+def lint(
+    ask: Ask, *, strict: bool, output: str, list_rules: bool, explain: str | None, no_cache: bool
+) -> int:
     """Check specs and SQL without Spark; exit 2 when anything is wrong, 0 when there are warnings alone."""
-    from runner.lint import lint as look_at
-
     ask.console.as_json |= output == "json"
     if list_rules or explain is not None:
         _tell(ask, explain)
         return 0
-    loaded = ask.read()
-    if any(fault.place is None or fault.place.file == "profiles.yml" for fault in loaded.faults):
-        # The command line or the place is wrong: that comes first.
-        raise ProjectError(loaded.faults)
-    models = loaded.project.models if loaded.faults else ask.models(loaded.project)
-    whole = not loaded.faults and not ask.narrowed
-    report = look_at(loaded, models, whole=whole)
+    report = ask.report(cache=not no_cache)
     code = report.exit_code(strict=strict)
-    _show(ask, report, loaded.project.root, output, warnings=strict or not ask.console.quiet)
+    _show(ask, report, ask.root(), output, warnings=strict or not ask.console.quiet)
     ask.console.note(report.summary(), models=report.models, exit_code=code)
     return code
 
 
 def _show(ask: Ask, report: Report, root: Path, output: str, *, warnings: bool) -> None:
-    from runner.lint.report import github, values
-    from runner.lint.rules import ERROR
+    from runner.findings import ERROR
+
+    if output != "text":
+        from runner.lint.report import github, values
 
     shown = [f for f in report.findings if warnings or f.level == ERROR]
     for finding, after in zip_longest(shown, shown[1:]):

@@ -19,6 +19,7 @@ from runner.errors import ProjectError, fail
 
 if TYPE_CHECKING:
     from runner.compiled import Answer
+    from runner.findings import Report
     from runner.load import Loaded
     from runner.render import Rendered
     from runner.spec import Model, Project
@@ -229,14 +230,33 @@ class Ask:
         """
         from runner.compiled import compiled
 
+        keep = cache and not self._asks_elsewhere
+        return compiled(self.root(), self._question, self.read, self.models, describe=describe, keep=keep)
+
+    def report(self, *, cache: bool) -> Report:
+        """What lint says of the selected models; ``cache``: whether answers are kept and used."""
+        from runner.linted import linted
+
+        return linted(
+            self.root(),
+            self._question,
+            self.read,
+            self.models,
+            narrowed=self.narrowed,
+            keep=cache and not self._asks_elsewhere,
+        )
+
+    @property
+    def _question(self) -> list[object]:
+        """All that decides, beside the project's files, what is read and selected."""
         lake = str(self.lake.absolute()) if self.lake else None
         words = [names(self.pipelines), names(self.select), names(self.exclude)]
-        question = [self.target, lake, list(self.vars), os.path.expanduser("~"), words]
-        # What other runs and other states are is not told by the project's files.
-        elsewhere = any(word in text for text in (*self.select, *self.exclude) for word in _ELSEWHERE)
-        return compiled(
-            self.root(), question, self.read, self.models, describe=describe, keep=cache and not elsewhere
-        )
+        return [self.target, lake, list(self.vars), os.path.expanduser("~"), words]
+
+    @property
+    def _asks_elsewhere(self) -> bool:
+        """Whether words ask for other runs and other states: of these the project's files do not tell."""
+        return any(word in text for text in (*self.select, *self.exclude) for word in _ELSEWHERE)
 
     def compiled(self) -> tuple[Project, tuple[Model, ...], dict[str, Rendered]]:
         """The project, the selected models and their statements; ProjectError with all faults at once."""

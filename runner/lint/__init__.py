@@ -8,9 +8,9 @@ silences with a reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from runner.errors import Fault, ProjectError
+from runner.findings import ERROR, Finding, Report
 from runner.lineage import check_sql, compile_project
 from runner.lineage.columns import source_columns
 from runner.lineage.snippets import retention_faults
@@ -18,7 +18,7 @@ from runner.lint.documentation import documentation_faults
 from runner.lint.look import look
 from runner.lint.query import query_faults
 from runner.lint.reading import reading_faults
-from runner.lint.rules import ERROR, WARNING, rules
+from runner.lint.rules import rules
 from runner.lint.silence import Silences, silences_of_sql, silences_of_yaml, useless
 from runner.lint.unused import files_of, is_inside, sql_files, unused_faults
 from runner.load import Loaded, in_order
@@ -26,40 +26,7 @@ from runner.macros import load_macros, read_sql
 from runner.render import Rendered, render
 from runner.spec import Model, Project
 
-__all__ = ["Finding", "Report", "lint"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A fault and how much it matters: an error or a warning."""
-
-    fault: Fault
-    level: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was found in ``models`` models."""
-
-    findings: tuple[Finding, ...]
-    models: int
-
-    def count(self, level: str) -> int:
-        return sum(finding.level == level for finding in self.findings)
-
-    def exit_code(self, *, strict: bool) -> int:
-        """2 where something is wrong, or doubtful and ``strict``."""
-        return ProjectError.exit_code if self.count(ERROR) or (strict and self.findings) else 0
-
-    def summary(self) -> str:
-        """``3 models: 1 error, 2 warnings``."""
-        counts = [
-            f"{number} {level}{'s' * (number != 1)}"
-            for level in (ERROR, WARNING)
-            if (number := self.count(level))
-        ]
-        models = f"{self.models} model{'s' * (self.models != 1)}"
-        return f"{models}: {', '.join(counts)}" if counts else f"{models}, no faults"
+__all__ = ["lint"]
 
 
 def lint(loaded: Loaded, models: Sequence[Model], *, whole: bool) -> Report:

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from runner.errors import Place
-from runner.lint import Finding
+from runner.findings import Finding
 from runner.lint.rules import Rule
 
 

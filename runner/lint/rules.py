@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-ERROR, WARNING = "error", "warning"
+from runner.findings import ERROR, WARNING
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import yaml
 
 from runner.errors import Fault, Place, did_you_mean
-from runner.lint.rules import ERROR, rules
+from runner.findings import ERROR
+from runner.lint.rules import rules
 
 _BEGINS = re.compile(r"lint:", re.IGNORECASE)
 _FORM = re.compile(r"lint:\s*allow\s+(?P<rule>[A-Za-z0-9_-]+)\s*(?::\s*(?P<reason>\S.*))?", re.DOTALL)

@@ -20,6 +20,9 @@ _MACRO = re.compile(r"\{%[-+]?\s*macro\s+(\w+)")
 #: `var` other than var('name').
 _COMPUTED = re.compile(r"\bvar\b(?!\s*\(\s*['\"][^'\"]*['\"]\s*\))")
 
+#: Where models, macros and checks have their SQL.
+FOLDERS = ("sql", "expectations")
+
 
 def unused_faults(project: Project, specs: Mapping[str, str]) -> Iterator[Fault]:
     """``specs``: the text of each pipeline's file, by its path."""
@@ -65,7 +68,7 @@ def _vars(
 
 def sql_files(root: Path) -> Iterator[str]:
     """Every .sql file where models, macros and checks have theirs; links that lead elsewhere are none."""
-    for folder in ("sql", "expectations"):
+    for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*.sql")):
             file = path.relative_to(root).as_posix()
             if is_inside(root, file):
