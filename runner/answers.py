@@ -104,6 +104,11 @@ class Answers:
             return None
         return text if head["text"] == _digest(text) else None
 
+    def last_text(self, question: object) -> str:
+        """The text that this code kept with its answer to ``question``, maybe out of date; empty without."""
+        found = self._read(self._path(question))
+        return (self.text(question) or "") if found is not None and found["code"] == code() else ""
+
     def keep(self, question: object, answer: object, inputs: Inputs, *, text: str = "") -> None:
         """Keep ``answer``, and a ``text`` that is long and rarely asked for, unless an input may have changed
         since :meth:`begin`: then what was read of it is not known."""

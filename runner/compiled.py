@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _OF_DISK = frozenset(("missing-file", "no-pipelines", "not-a-file", "path-escape", "unreadable"))
 #: Fewer take less time than a process more.
-_MODELS_A_PROCESS = 100
+MODELS_A_PROCESS = 100
 
 
 class Compiled(NamedTuple):
@@ -87,9 +87,24 @@ def compiled(
             if not any(of_disk(f) for f in error.faults):
                 answers.keep(question, {"faults": [plain(f) for f in error.faults]}, inputs(loaded.project))
             raise
-        target, text = answer.described or (None, "")
-        answers.keep(question, {"models": answer.models, "target": target}, inputs(loaded.project), text=text)
+        keep_answer(answers, question, answer, loaded.project)
         return answer
+
+
+def keep_answer(answers: Answers, question: object, answer: Answer, project: Project) -> None:
+    """Keep what was found out of a sound project."""
+    target, text = answer.described or (None, "")
+    answers.keep(question, {"models": answer.models, "target": target}, inputs(project), text=text)
+
+
+def answer_of(project: Project, models: Sequence[Compiled]) -> Answer:
+    """The answer of ``models``, with the project's description where they are all of it."""
+    from runner.manifest import Entry, describe
+
+    if len(models) < len(project.models):
+        return Answer(tuple(models), None)
+    entries = {model.id: Entry(model.text, model.fingerprint, model.checksum) for model in models}
+    return Answer(tuple(models), describe(project, entries))
 
 
 def _given(found: Mapping[str, Any], text: str) -> Answer:
@@ -108,7 +123,6 @@ def _look(
     from runner.forks import spread
     from runner.lineage import compile_project
     from runner.load import in_order
-    from runner.manifest import Entry, describe
 
     project = loaded.project
     if loaded.faults:
@@ -116,20 +130,17 @@ def _look(
     models = choose(project)
     found: list[Compiled] = []
     faults: list[Fault] = []
-    keys = _Keys(project)
-    for part in spread(lambda some: _part(keys, some, known), models, least=_MODELS_A_PROCESS):
+    keys = Keys(project)
+    for part in spread(lambda some: _part(keys, some, known), models, least=MODELS_A_PROCESS):
         found += part[0]
         faults += part[1]
     if faults:
         raise ProjectError(in_order(faults))
-    if len(found) < len(project.models):
-        return Answer(tuple(found), None)
-    entries = {model.id: Entry(model.text, model.fingerprint, model.checksum) for model in found}
-    return Answer(tuple(found), describe(project, entries))
+    return answer_of(project, found)
 
 
 def _part(
-    keys: _Keys, models: Sequence[Model], known: Mapping[str, Compiled]
+    keys: Keys, models: Sequence[Model], known: Mapping[str, Compiled]
 ) -> tuple[list[Compiled], list[Fault]]:
     """Some of the models, or their faults."""
     from runner.lineage import compile_project
@@ -138,8 +149,8 @@ def _part(
     found: list[Compiled] = []
     faults: list[Fault] = []
     # Some at a time: statements in parts take much more memory than their texts.
-    for start in range(0, len(models), _MODELS_A_PROCESS):
-        some = models[start : start + _MODELS_A_PROCESS]
+    for start in range(0, len(models), MODELS_A_PROCESS):
+        some = models[start : start + MODELS_A_PROCESS]
         key = {model.id: keys.of(model) for model in some}
         try:
             rendered = compile_project(keys.project, [m for m in some if key[m.id] not in known])
@@ -155,7 +166,7 @@ def _part(
     return found, faults
 
 
-class _Keys:
+class Keys:
     """What stands for a model: its declaration, its files, the macros, and the tables that it reads."""
 
     def __init__(self, project: Project) -> None:
@@ -167,14 +178,16 @@ class _Keys:
         self._targets: dict[str, str] = {}
 
     def of(self, model: Model) -> str:
+        """The key of a model; lint's rules look at the tables of its checks, too."""
         from runner.lineage.columns import source_columns
         from runner.spec import TableInput
 
         tables = [s.origin.table for s in model.sources if isinstance(s.origin, TableInput)]
         read = [self._target(table) for table in tables]
+        looked_into = [self._target(table) for _, table in model.references]
         files = [(path, _content(self.project.root / path)) for path in _sql_of(model)]
         columns = None if len(read) == len(model.sources) else source_columns(model, self.project)
-        return _digest(repr((self._shared, model, read, files, columns)))
+        return _digest(repr((self._shared, model, read, looked_into, files, columns)))
 
     def _target(self, table: TableRef) -> str:
         """What is declared of a table; of those that nobody here writes nothing."""

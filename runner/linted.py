@@ -1,24 +1,38 @@
 """What lint says of the selected models, found again while nothing that it depends on has changed.
 
-In: a project's folder and what the command line says of it. Out: :class:`runner.findings.Report`.
+In: a project's folder and what the command line says of it. Out: :class:`runner.findings.Report`. Where
+something changed, only models that it reaches are looked at again. What compiling finds out is kept as well.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.answers import Answers, Inputs
-from runner.compiled import inputs, of_disk
-from runner.errors import ProjectError
-from runner.findings import Report, report
+from runner.compiled import MODELS_A_PROCESS, Compiled, Keys, answer_of, inputs, keep_answer, of_disk
+from runner.errors import Fault, ProjectError
+from runner.findings import Report, fault, plain, report
 
 if TYPE_CHECKING:
     from runner.load import Loaded
     from runner.spec import Model, Project
+
+
+class Linted(NamedTuple):
+    """One model: ``compiled`` where it is sound; ``errors`` and ``doubts``: faults as plain values.
+
+    ``key`` stands for all that the rest depends on.
+    """
+
+    key: str
+    compiled: Compiled | None
+    errors: list[list[Any]]
+    doubts: list[list[Any]]
 
 
 def linted(
@@ -36,25 +50,84 @@ def linted(
     ProjectError where the command line or the profile is wrong: that comes before any model.
     """
     if not keep:
-        return _look(read(), choose, narrowed=narrowed)
-    with Answers(root, "lint") as answers:
+        return _look(read(), choose, {}, narrowed=narrowed)[0]
+    with Answers(root, "lint") as answers, Answers(root) as of_compiling:
         if (found := answers.find(question)) is not None:
             return report(found)
         answers.begin()
+        of_compiling.begin()
         loaded = read()
-        said = _look(loaded, choose, narrowed=narrowed)
+        known = {model.key: model for model in _listed(answers.last_text(question))}
+        said, models = _look(loaded, choose, known, narrowed=narrowed)
         if not any(of_disk(finding.fault) for finding in said.findings):
-            answers.keep(question, said.plain(), _inputs(loaded.project))
+            answers.keep(question, said.plain(), _inputs(loaded.project), text=json.dumps(models))
+        sound = [model.compiled for model in models if model.compiled]
+        if sound and len(sound) == len(models):
+            keep_answer(of_compiling, question, answer_of(loaded.project, sound), loaded.project)
         return said
 
 
-def _look(loaded: Loaded, choose: Callable[[Project], Sequence[Model]], *, narrowed: bool) -> Report:
-    from runner.lint import lint
+def _listed(text: str) -> Iterator[Linted]:
+    for key, compiled, errors, doubts in json.loads(text) if text else ():
+        yield Linted(key, Compiled(*compiled) if compiled else None, errors, doubts)
+
+
+def _look(
+    loaded: Loaded,
+    choose: Callable[[Project], Sequence[Model]],
+    known: Mapping[str, Linted],
+    *,
+    narrowed: bool,
+) -> tuple[Report, list[Linted]]:
+    from runner.forks import spread
+    from runner.lint import judged, lint
+    from runner.load import in_order
 
     if any(fault.place is None or fault.place.file == "profiles.yml" for fault in loaded.faults):
         raise ProjectError(loaded.faults)
-    models = loaded.project.models if loaded.faults else choose(loaded.project)
-    return lint(loaded, models, whole=not loaded.faults and not narrowed)
+    project = loaded.project
+    if loaded.faults:
+        return lint(loaded, project.models, whole=False), []
+    models = choose(project)
+    keys = Keys(project)
+    parts = spread(lambda some: _part(keys, some, known), models, least=MODELS_A_PROCESS)
+    found = [model for part in parts for model in part]
+    errors = in_order([fault(*values) for model in found for values in model.errors])
+    doubts = [fault(*values) for model in found for values in model.doubts]
+    return judged(project, models, errors, doubts, whole=not narrowed), found
+
+
+def _part(keys: Keys, models: Sequence[Model], known: Mapping[str, Linted]) -> list[Linted]:
+    """Some of the models."""
+    found: list[Linted] = []
+    # Some at a time: statements in parts take much more memory than their texts.
+    for start in range(0, len(models), MODELS_A_PROCESS):
+        some = [(model, keys.of(model)) for model in models[start : start + MODELS_A_PROCESS]]
+        fresh = dict(_fresh(keys.project, [(m, key) for m, key in some if key not in known]))
+        found += (fresh[key] if key in fresh else known[key] for _, key in some)
+    return found
+
+
+def _fresh(project: Project, models: Sequence[tuple[Model, str]]) -> Iterator[tuple[str, Linted]]:
+    from runner.lineage import compile_project
+    from runner.lint import doubts_of
+    from runner.manifest import entry
+
+    def faults(found: Sequence[Fault]) -> list[list[Any]]:
+        return [plain(one) for one in found]
+
+    try:
+        all_rendered = compile_project(project, [model for model, _ in models])
+    except ProjectError:
+        all_rendered = {}
+    for model, key in models:
+        try:
+            rendered = all_rendered.get(model.id) or compile_project(project, [model])[model.id]
+        except ProjectError as error:
+            yield key, Linted(key, None, faults(error.faults), [])
+            continue
+        made = Compiled(model.pipeline, model.name, key, *entry(model, rendered))
+        yield key, Linted(key, made, [], faults(doubts_of(model, project, rendered)))
 
 
 def _inputs(project: Project) -> Inputs:

@@ -116,6 +116,15 @@ def test_an_edit_reaches_its_model_and_those_who_read_its_declaration(
     assert again(root, rendered) == ["silver.orders"]
 
 
+def test_what_lint_found_out_compile_need_not(root: Path, rendered: list[str]) -> None:
+    assert again(root, rendered, "lint") == ALL
+    assert again(root, rendered, "lint") == []
+    assert again(root, rendered, "compile") == []
+    edit(root, SILVER, "r.weight,", "r.weight, -- kilograms")
+    assert again(root, rendered, "lint") == ["silver.orders"]
+    assert again(root, rendered, "compile") == []
+
+
 @pytest.mark.parametrize("verb", ["compile", "lint"])
 def test_the_unchanged_path_imports_nothing_heavy(root: Path, verb: str) -> None:
     script = (

@@ -7,7 +7,7 @@ silences with a reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from runner.errors import Fault, ProjectError
 from runner.findings import ERROR, Finding, Report
@@ -26,27 +26,47 @@ from runner.macros import load_macros, read_sql
 from runner.render import Rendered, render
 from runner.spec import Model, Project
 
-__all__ = ["lint"]
+__all__ = ["doubts_of", "judged", "lint"]
 
 
 def lint(loaded: Loaded, models: Sequence[Model], *, whole: bool) -> Report:
     """Look at ``models``; ``whole``: they are all of the project, so that what nothing uses can be told."""
-    project = loaded.project
     errors: Sequence[Fault] = ()
     sound: Mapping[str, Rendered]
     try:
-        sound = compile_project(project, models, faults=loaded.faults, broken=loaded.broken)
+        sound = compile_project(loaded.project, models, faults=loaded.faults, broken=loaded.broken)
     except ProjectError as error:
         errors = error.faults
         sound = dict(_sound(loaded, models))
     doubts: list[Fault] = []
     for model in models:
         if model.id in sound:
-            doubts += documentation_faults(model)
-            if at := look(model, project, sound[model.id], loaded.broken):
-                doubts += query_faults(at)
-                doubts += reading_faults(at)
+            doubts += doubts_of(model, loaded.project, sound[model.id], loaded.broken)
+    return judged(loaded.project, models, errors, doubts, whole=whole)
+
+
+def doubts_of(
+    model: Model, project: Project, rendered: Rendered, broken: Collection[str] = ()
+) -> list[Fault]:
+    """What the rules say of one sound model, silenced or not."""
+    doubts = list(documentation_faults(model))
+    if at := look(model, project, rendered, broken):
+        doubts += query_faults(at)
+        doubts += reading_faults(at)
+    return doubts
+
+
+def judged(
+    project: Project,
+    models: Sequence[Model],
+    errors: Sequence[Fault],
+    doubts: Sequence[Fault],
+    *,
+    whole: bool,
+) -> Report:
+    """The report: ``errors``, and ``doubts`` about sound models as far as nothing silences them."""
     specs = dict(_specs(project, models))
+    doubts = list(doubts)
     if whole and not errors:
         doubts += unused_faults(project, specs)
     silences = _silences(project, models, specs, whole=whole)
