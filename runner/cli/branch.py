@@ -35,7 +35,10 @@ def ls(ask: Ask, *, output: str) -> int:
 
     ask.console.as_json |= output == "json"
     now = time.time()
-    for found in branches(Lake.of(ask.lake_project()).catalog):
+    known = branches(Lake.of(ask.lake_project()).catalog)
+    if not known and not ask.console.as_json:
+        ask.console.note("no branches")
+    for found in known:
         if ask.console.as_json:
             ask.console.line(json.dumps(branch_text.values(found, now), ensure_ascii=False))
         else:

@@ -52,7 +52,7 @@ class Branches:
         java = load_table(self.spark, table.sql(self.catalog))
         try:
             java.manageSnapshots().fastForwardBranch(onto, branch).commit()
-        except Py4JJavaError as error:
+        except (Py4JError, PySparkException) as error:  # pyspark translates Java's own exceptions
             if faults.is_conflict(error) or "is not an ancestor of" in str(error):
                 return False
             raise faults.run_failed(error, f"{table} cannot be published") from error
