@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,16 @@ def row_of(chance: random.Random) -> str:
     return f"({', '.join(values)})"
 
 
-def step(lab: Lab, chance: random.Random) -> None:
-    """One commit on the table, of any kind."""
+def steps(chance: random.Random) -> list[str]:
+    """Kinds of commits, each more than once, in any order after a first insert."""
+    found = ["insert"] * 5 + ["update"] * 3 + ["delete", "swap", "compact", "rollback"] * 2
+    chance.shuffle(found)
+    return ["insert", *found]
+
+
+def step(lab: Lab, chance: random.Random, kind: str) -> None:
+    """One commit on the table."""
     name = str(TABLE)
-    kind = chance.choice(["insert", "insert", "insert", "update", "delete", "swap", "compact", "rollback"])
     match kind:
         case "insert":
             rows = ", ".join(row_of(chance) for _ in range(chance.randrange(3, 9)))
@@ -135,14 +142,14 @@ def test_a_difference_is_that_of_plain_python(spark: SparkSession, tmp_path: Pat
     chance = random.Random(version)
     lab = Lab(spark, tmp_path)
     lab.engine().create_table(TABLE, COLUMNS, format_version=version)
-    for _ in range(16):
-        step(lab, chance)
+    for kind in steps(chance):
+        step(lab, chance, kind)
     state = lab.lake.catalog.table(TABLE)
     assert state is not None
     ids = list(state.snapshots)
     kinds: Counter[str] = Counter()
-    for _ in range(14):
-        since, until = chance.sample(ids, k=2)
+    neighbours = list(pairwise(ids))
+    for since, until in (*chance.sample(neighbours, k=8), *(chance.sample(ids, k=2) for _ in range(8))):
         expected = plainly(rows_at(lab, since), rows_at(lab, until))
         found = values(compared(lab, since=str(since), until=str(until), key=KEY))
         assert {name: found[name] for name in expected} == expected, (since, until)

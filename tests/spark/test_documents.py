@@ -12,9 +12,6 @@ from pyspark.sql import SparkSession
 
 import producer.cli
 import runner.cli
-from runner.engine.spark.engine import SparkEngine
-from runner.lake import Lake
-from runner.spec import Project
 from tests.documents import paired, renamed, rewritten, run, same, steps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,10 +28,8 @@ def project(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         source = ROOT / name
         shutil.copytree(source, root / name) if source.is_dir() else shutil.copy(source, root)
 
-    def start(project: Project, lake: Lake, artifacts: Path) -> SparkEngine:
-        return SparkEngine(spark, project.profile, lake.warehouse)
-
-    monkeypatch.setattr("runner.run.start_spark", start)
+    # Whoever starts Spark comes by here; a second JVM would end the one of all tests.
+    monkeypatch.setattr("runner.engine.spark.launch.launch", lambda **_: spark)
     monkeypatch.setattr("runner.testing.session.starter", lambda *args, **options: lambda: spark)
     monkeypatch.chdir(root)
     return root
