@@ -129,10 +129,15 @@ def run(
     options: RunOptions,
     on_event: Callable[[Event], None],
     *,
+    rendered: Mapping[str, Rendered] | None = None,
     start_engine: Callable[[], Engine] | None = None,
 ) -> int:
-    """Run ``models`` in the order given; the exit code. Raises ProjectError before anything runs."""
-    rendered = compile_project(project, models)
+    """Run ``models`` in the order given; the exit code. Raises ProjectError before anything runs.
+
+    ``rendered``: their statements, where those are known already.
+    """
+    if rendered is None:
+        rendered = compile_project(project, models)
     lake = Lake.of(project, options.branch, afresh=options.afresh)
     refuse_tag(lake)
     artifacts = options.artifacts or project.root / "target"

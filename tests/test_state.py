@@ -152,7 +152,7 @@ def test_results_that_cannot_be_read(root: Path, capsys: pytest.CaptureFixture[s
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], Any]]:
     seen: list[tuple[list[str], Any]] = []
 
-    def run(project: Any, models: Any, options: Any, on_event: Any) -> int:
+    def run(project: Any, models: Any, options: Any, on_event: Any, **_: Any) -> int:
         seen.append(([m.id for m in models], (project, options)))
         return 0
 

@@ -78,7 +78,7 @@ def run(
     )
     if not ask.narrowed:
         _keep_manifest(project, rendered)
-    return _run(ask, project, models, options)
+    return _run(ask, project, models, rendered, options)
 
 
 @click.command(cls=Verb)
@@ -92,7 +92,7 @@ def retry(ask: Ask, *, fail_fast: bool, threads: int, lock_timeout: float, allow
     from runner.last_run import last_run
     from runner.run import RunOptions
 
-    last = last_run(ask.read().project.root / "target")
+    last = last_run(ask.root() / "target")
     # Where and with which variables it ran, unless this command line says otherwise.
     asked = dataclasses.replace(
         ask,
@@ -121,15 +121,21 @@ def retry(ask: Ask, *, fail_fast: bool, threads: int, lock_timeout: float, allow
         branch=last.args.get("branch") or MAIN,
         allow_schema_change=bool(last.args.get("allow_schema_change")),
     )
-    return _run(again, project, models, options)
+    return _run(again, project, models, rendered, options)
 
 
-def _run(ask: Ask, project: Project, models: Sequence[Model], options: RunOptions) -> int:
+def _run(
+    ask: Ask,
+    project: Project,
+    models: Sequence[Model],
+    rendered: Mapping[str, Rendered],
+    options: RunOptions,
+) -> int:
     from runner.run import run as run_models
 
     started = time.monotonic()
     options = dataclasses.replace(options, args=_args(ask, options))
-    code = run_models(project, models, options, ask.console.event)
+    code = run_models(project, models, options, ask.console.event, rendered=rendered)
     ok = "tried" if options.empty else "published"
     text = summary_line(ask.console.counts, time.monotonic() - started, ok=ok)
     on = "" if options.branch == MAIN else f" on branch {options.branch}"
