@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from sqlglot import Token, exp
 from sqlglot.dialects.spark import Spark
-from sqlglot.errors import TokenError
+from sqlglot.errors import ParseError, TokenError
 
 _SPARK = Spark()
 #: Words that mean the same in any case and cannot name anything.
@@ -97,7 +97,11 @@ def _tokens(text: str) -> tuple[Token, ...]:
 
 def parsed(text: str) -> list[exp.Expr | None]:
     """The syntax trees of the statements in ``text``; sqlglot's errors where there are none."""
-    return _SPARK.parser().parse(list(_tokens(text)), text)
+    try:
+        return _SPARK.parser().parse(list(_tokens(text)), text)
+    except TypeError as error:
+        # The compiled edition of sqlglot checks the types of its nodes, where `OR (SELECT 1)` is a call of OR.
+        raise ParseError(f"a query stands where a condition belongs: {error}") from None
 
 
 def line_col(text: str, offset: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import pytest
 from runner.errors import Fault, Place
 from runner.header import csv_header
 from runner.lineage import check_sql, compile_project
+from runner.lineage.query import parse_query
 from runner.load import load_project
 from runner.render import Rendered, render
 from runner.spec import STREAM_COLUMNS
@@ -393,3 +394,10 @@ def test_sql_of_the_spec(tmp_path: Path, more: str, code: str) -> None:
 def test_the_shipped_project_has_no_faults() -> None:
     project = load_project(ROOT)
     assert set(compile_project(project)) == {model.id for model in project.models}
+
+
+def test_a_query_in_place_of_a_condition_is_no_sql() -> None:
+    fault = parse_query("SELECT 1 AS a WHERE AND (SELECT (1))", lambda offset: Place("a.sql", 1, offset + 1))
+    assert isinstance(fault, Fault)
+    assert fault.code == "sql-syntax"
+    assert fault.what.startswith("this is not Spark SQL: a query stands where a condition belongs")

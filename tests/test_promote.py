@@ -446,7 +446,7 @@ def test_a_publication_tells_each_table(dev: World, say: Say) -> None:
     assert [line.split(":")[0] for line in lines] == [*ORDER, "branch dev"]
     assert lines[-1] == "branch dev: 4 tables published; the branch is dropped"
     assert say("branch", "publish", "dev")[0] == 2
-    assert say("branch", "ls") == (0, [])
+    assert say("branch", "ls") == (0, ["no branches"])
 
 
 def test_a_publication_of_what_main_has_already(dev: World, say: Say) -> None:
