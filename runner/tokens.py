@@ -100,7 +100,7 @@ def parsed(text: str) -> list[exp.Expr | None]:
     try:
         return _SPARK.parser().parse(list(_tokens(text)), text)
     except TypeError as error:
-        # The compiled edition of sqlglot checks the types of its nodes, where `OR (SELECT 1)` is a call of OR.
+        # The compiled sqlglot checks the types of its nodes, and reads `OR (SELECT 1)` as a call of OR.
         raise ParseError(f"a query stands where a condition belongs: {error}") from None
 
 
