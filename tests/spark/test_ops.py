@@ -141,7 +141,6 @@ def test_rows_say_what_the_journal_says(lab: Lab) -> None:
         "run_date": started[:10],
         "run_id": journal["metadata"]["run_id"],
         "started_at": started,
-        "branch": "main",
         "model": "shop.items",
         "table_name": "shop.items",
         "check_name": "positive",
