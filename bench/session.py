@@ -18,7 +18,8 @@ from runner.engine.spark.engine import SparkEngine
 from runner.graph import order
 from runner.lake import Lake
 from runner.load import load_project
-from runner.run import Event, RunOptions, run, start_spark
+from runner.run import Event, RunOptions, run
+from runner.sessions import start_spark
 
 
 class Session:

@@ -13,7 +13,7 @@ import click
 from runner.lake import Lake
 from runner.load import load_project
 from runner.refs import TableRef
-from runner.run import start_spark
+from runner.sessions import start_spark
 from runner.show import table_lines
 
 QUERIES = Path(__file__).parent / "queries"

@@ -23,9 +23,9 @@ from runner.engine import Engine
 from runner.errors import Fault, GateClosed, RunFailed, fail, worst
 from runner.lake import Lake
 from runner.lineage import compile_project
-from runner.record import Journal, NodeResult
+from runner.record import Journal, NodeResult, new_run_id
 from runner.render import Rendered
-from runner.run import new_run_id, start_spark
+from runner.sessions import start_spark
 from runner.spec import FilesInput, Model, Project
 
 

@@ -10,11 +10,13 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.files import write_atomically
-from runner.render import Rendered
 from runner.spec import FilesInput, KafkaInput, Model, Source, TableInput
+
+if TYPE_CHECKING:
+    from runner.render import Rendered  # brings in the parser, which whoever reads a lake need not wait for
 
 
 class CodeStore:

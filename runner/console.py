@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from runner.errors import Busy, Fault, GateClosed, Place, ProjectError, RunFailed, RunnerError
+from runner.findings import values
 from runner.progress import Progress
 
 if TYPE_CHECKING:
@@ -109,8 +110,7 @@ class Console:
         sys.stdout.flush()
         for fault in faults:
             if self.as_json:
-                values = {**_fault_values(fault), "level": level}
-                sys.stderr.write(json.dumps(values, ensure_ascii=False) + "\n")
+                sys.stderr.write(json.dumps(values(fault, level), ensure_ascii=False) + "\n")
             else:
                 what = fault.what if level == "error" else f"{level}: {fault.what}"
                 here = dataclasses.replace(fault, place=self._from_here(fault.place), what=what)
@@ -186,19 +186,5 @@ def _event_values(event: Event) -> dict[str, object]:
         "name": event.name,
         "detail": event.detail,
         "elapsed": event.elapsed,
-        "faults": [_fault_values(fault) for fault in event.faults],
-    }
-
-
-def _fault_values(fault: Fault) -> dict[str, object]:
-    place = fault.place or Place("")
-    return {
-        "kind": "fault",
-        "code": fault.code,
-        "file": place.file or None,
-        "line": place.line or None,
-        "col": place.col or None,
-        "what": fault.what,
-        "why": fault.why,
-        "fix": fault.fix,
+        "faults": [values(fault) for fault in event.faults],
     }

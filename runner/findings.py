@@ -63,6 +63,22 @@ def plain(fault: Fault) -> list[Any]:
     return [fault.code, place, fault.what, fault.why, fault.fix]
 
 
+def values(fault: Fault, level: str = ERROR) -> dict[str, object]:
+    """A fault as an object of the command line's JSON; ``file`` as its place says it."""
+    place = fault.place or Place("")
+    return {
+        "kind": "fault",
+        "level": level,
+        "code": fault.code,
+        "file": place.file or None,
+        "line": place.line or None,
+        "col": place.col or None,
+        "what": fault.what,
+        "why": fault.why,
+        "fix": fault.fix,
+    }
+
+
 def fault(code: str, place: list[Any] | None, what: str, why: str, fix: str) -> Fault:
     """A fault from its plain values."""
     return Fault(code, Place(*place) if place else None, what, why, fix)

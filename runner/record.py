@@ -8,7 +8,9 @@ The shape follows dbt's run results where it fits: ``metadata``, ``results`` wit
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -119,3 +121,8 @@ def _node(result: NodeResult) -> dict[str, object]:
         "checks": [check_values(c) for c in result.checks],
         "message": "\n".join(str(f) for f in result.faults) or None,
     }
+
+
+def new_run_id(now: dt.datetime) -> str:
+    """A name that sorts by time and meets no other: ``20261125T121815_ba4faf``."""
+    return f"{now:%Y%m%dT%H%M%S}_{secrets.token_hex(3)}"

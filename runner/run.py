@@ -8,19 +8,17 @@ models that run side by side share it, each thread with a session of its own.
 from __future__ import annotations
 
 import datetime as dt
-import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any
 
 from runner import __version__
 from runner.branch import refuse_tag
 from runner.catalog import MAIN
 from runner.checksum import checksum
-from runner.engine import Engine, Keeper
+from runner.engine import Engine
 from runner.errors import Busy, Fault, GateClosed, Interrupted, ProjectError, RunFailed, RunnerError, worst
 from runner.graph import ancestors
 from runner.inputs import Pins
@@ -30,18 +28,14 @@ from runner.lock import target_lock
 from runner.node import Shared, failed_node, run_node
 from runner.ops import History
 from runner.plan import ModelPlan
-from runner.record import Journal, NodeResult
+from runner.record import Journal, NodeResult, new_run_id
 from runner.refs import TableRef
 from runner.rehearse import MODE as EMPTY
 from runner.rehearse import rehearse
 from runner.render import Rendered
 from runner.schedule import Stop, Work, run_in_order
+from runner.sessions import Sessions, engine_died, start_spark
 from runner.spec import Model, Project
-
-if TYPE_CHECKING:
-    from runner.engine.spark.engine import SparkEngine
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -80,47 +74,6 @@ class Event:
     detail: str = ""
     elapsed: float | None = None
     faults: tuple[Fault, ...] = ()
-
-
-@dataclass
-class Lazy(Generic[T]):
-    """A session, started at the first call and kept; ``started`` is None until then."""
-
-    start: Callable[[], T]
-    started: T | None = None
-
-    def __call__(self) -> T:
-        if self.started is None:
-            self.started = self.start()
-        return self.started
-
-
-class Sessions:
-    """Spark for every thread that asks: started by the first, and a session of its own for each other one."""
-
-    def __init__(self, start: Callable[[], Engine]) -> None:
-        self._start = start
-        self._own = threading.local()
-        self._starting = threading.Lock()
-        self.first: Engine | None = None
-
-    def __call__(self) -> Engine:
-        found: Engine | None = getattr(self._own, "engine", None)
-        if found is None:
-            with self._starting:
-                found = self._start() if self.first is None else self.first.fork()
-                self.first = self.first or found
-            self._own.engine = found
-        return found
-
-    def cancel(self) -> None:
-        """End the jobs of all threads."""
-        if self.first is not None:
-            self.first.cancel()
-
-    def died(self) -> str:
-        """How the engine's process ended; empty while it lives, and before it was started."""
-        return self.first.died() if self.first is not None else ""
 
 
 def run(
@@ -258,7 +211,7 @@ class _Conductor:
         raise error
 
     def _failed(self, model: Model, error: RunnerError, elapsed: float, report: _Reporter) -> None:
-        faults = _faults(error)
+        faults = _faults(error, model)
         self.journal.add(failed_node(model, error, elapsed, faults))
         if isinstance(error, Interrupted):
             raise error from None
@@ -323,46 +276,20 @@ def _kind(error: RunnerError) -> str:
     return {GateClosed: "gated", Busy: "busy"}.get(type(error), "failed")
 
 
-def _faults(error: RunnerError) -> tuple[Fault, ...]:
+def _faults(error: RunnerError, model: Model) -> tuple[Fault, ...]:
     match error:
+        case Interrupted():
+            return (
+                Fault(
+                    "interrupted",
+                    model.place,
+                    f"{model.id} was interrupted",
+                    "nothing of it is published",
+                    "run again; `runner retry` does what this run left undone",
+                ),
+            )
         case ProjectError() | GateClosed():
             return tuple(error.faults)
         case RunFailed() | Busy():
             return (error.fault,)
     return ()
-
-
-def engine_died(model: Model, how: str) -> RunFailed:
-    """The engine's process ended in the middle of a model."""
-    return RunFailed(
-        Fault(
-            "engine-died",
-            model.place,
-            f"Spark's JVM ended while {model.id} ran: {how}",
-            "mostly for lack of memory; nothing of this model was published",
-            "give it more, `conf: {spark.driver.memory: 4g}` in profiles.yml, and run again",
-        )
-    )
-
-
-def new_run_id(now: dt.datetime) -> str:
-    """A name that sorts by time and meets no other: ``20261125T121815_ba4faf``."""
-    return f"{now:%Y%m%dT%H%M%S}_{secrets.token_hex(3)}"
-
-
-def start_keeper(project: Project, lake: Lake, artifacts: Path) -> Keeper:
-    """A session for maintenance."""
-    from runner.engine.spark.keep import SparkKeeper
-
-    return SparkKeeper(start_spark(project, lake, artifacts))
-
-
-def start_spark(project: Project, lake: Lake, artifacts: Path) -> SparkEngine:
-    """A new session on the lake; its log goes below ``artifacts``."""
-    from runner.engine.spark.launch import launch  # the JVM starts here and nowhere else
-
-    spark = launch(conf=project.profile.conf, log_file=artifacts / "logs" / "spark.log")
-    # After the launch, which imports pyspark while the JVM boots.
-    from runner.engine.spark.engine import SparkEngine
-
-    return SparkEngine(spark, project.profile, lake.warehouse)

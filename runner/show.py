@@ -58,7 +58,7 @@ def show(
     columns = list(state.columns)
     rows: Iterable[Row] = ()
     if snapshot is not None:
-        from runner.run import start_spark  # the JVM starts only where there are rows to read
+        from runner.sessions import start_spark  # the JVM starts only where there are rows to read
 
         engine = (
             start_engine or (lambda: start_spark(project, lake, artifacts or project.root / "target"))

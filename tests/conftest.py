@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,3 +77,21 @@ def built(world: World) -> World:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
+
+
+@pytest.fixture
+def sound_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The sound project of tests/errors, as the current folder."""
+    shutil.copytree(ROOT / "tests" / "errors" / "base", tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def dev(built: World, monkeypatch: pytest.MonkeyPatch, compiled: Mapping[str, Rendered]) -> World:
+    """A branch on which all four tables took the new items in."""
+    monkeypatch.setattr("runner.outlook.compile_project", lambda project, models: compiled)
+    assert built.run(branch="dev") == 0
+    built.engine.calls.clear()
+    built.started = 0
+    return built

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import runner.lineage.project
 from runner import answers
 from runner.answers import Answers, Inputs
 from runner.cli import invoke
+from tests.kept import BASE, GOLD, SILVER, edit, project, settle
 from tests.projects import write
-
-BASE = Path(__file__).parent / "errors" / "base"
-SILVER, GOLD = "sql/silver/orders.sql", "sql/gold/daily_sales.sql"
-EXPECTATION = "SELECT * FROM {{ target }} WHERE region IS NULL\n"
 
 
 @pytest.fixture
@@ -34,32 +26,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The sound project, as the current folder, with a query of its own as a check."""
     monkeypatch.chdir(project(tmp_path / "project"))
     return tmp_path / "project"
-
-
-def project(folder: Path) -> Path:
-    shutil.copytree(BASE, folder)
-    write(folder, {"expectations/regions.sql": EXPECTATION})
-    gold = folder / "pipelines/gold.yml"
-    gold.write_text(gold.read_text() + "    checks:\n      - sql: expectations/regions.sql\n")
-    settle(folder)
-    return folder
-
-
-def settle(root: Path) -> None:
-    """Until the clock of the file system has gone on: what was written is then older than what comes."""
-    newest = max(os.lstat(path).st_ctime_ns for path in [root, *root.rglob("*")])
-    probe = root.parent / ".probe"
-    while True:
-        probe.write_bytes(b"")
-        if probe.stat().st_ctime_ns > newest:
-            return
-
-
-def edit(root: Path, name: str, old: str, new: str) -> None:
-    path = root / name
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
 
 
 @pytest.fixture
@@ -340,50 +306,6 @@ def test_compile_writes_only_what_differs(root: Path) -> None:
     assert files[0].stat() == before[0]
     assert files[1].read_text() == text
     assert files[2].is_file()
-
-
-#: Places in files where something can be written, and what stands there by turns.
-EDITS = {
-    SILVER: ("r.customer", ["r.customer", "r.nobody", "upper(r.customer) AS customer"]),
-    GOLD: ("count(*)", ["count(*)", "count(*", "count(DISTINCT customer)"]),
-    "pipelines/silver.yml": ("large: 100", ["large: 100", "large: [1]", "small: 100", "large: 5"]),
-    "pipelines/bronze.yml": (
-        "amount: {type",
-        ["amount: {type", "amnt: {type", "amount: {description: x, type"],
-    ),
-    "sql/macros/orders.sql": ("text)", ["text)", "txt)", "text, more='')"]),
-    "sql/reference/countries.csv": ("region", ["region", "area", "region,area"]),
-}
-
-
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    st.lists(st.sampled_from([(n, v) for n, (_, vs) in EDITS.items() for v in vs]), min_size=1, max_size=6)
-)
-def test_an_answer_is_what_a_fresh_look_gives(edits: list[tuple[str, str]]) -> None:
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        root = project(Path(folder).resolve() / "project")
-        os.chdir(root)
-        texts = {name: (root / name).read_text() for name in EDITS}
-        for name, value in edits:
-            (root / name).write_text(texts[name].replace(EDITS[name][0], value, 1))
-            settle(root)
-            assert told("compile") == told("compile") == told("compile", "--no-cache")
-            assert told("compile") == told("compile", "--no-cache")
-            assert told("lint") == told("lint") == told("lint", "--no-cache")
-
-
-def told(*argv: str) -> tuple[int, str, str, dict[str, str]]:
-    """The exit code, what is printed, and what is compiled."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = invoke(argv)
-    compiled = {path.name: path.read_text() for path in Path("target").rglob("compiled/*/*.sql")}
-    manifest = Path("target/manifest.json")
-    compiled["manifest"] = (
-        manifest.read_text().partition('"generated_at"')[2][30:] if manifest.exists() else ""
-    )
-    return code, out.getvalue(), err.getvalue(), compiled
 
 
 @pytest.mark.parametrize("file", ["sql/new.sql", "sql/some/where/new.sql", "expectations/new.sql"])

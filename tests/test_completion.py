@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +19,8 @@ FULL = ["bronze.raw_orders", "gold.daily_sales", "silver.orders"]
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(BASE, tmp_path / "project")
-    monkeypatch.chdir(tmp_path / "project")
-    return tmp_path / "project"
+def root(sound_project: Path) -> Path:
+    return sound_project
 
 
 def asked(

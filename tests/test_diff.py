@@ -237,7 +237,7 @@ def test_the_exit_code_tells_only_where_it_is_asked_for(
     lake.commit(THINGS, rows=5)
     counts = {"added": 5, "removed": 0, "changed": 0, "shared": 0, "c1": 0}
     engine = FakeEngine({"schema": {"id": "string", "note": "string"}, "rows": [counts]})
-    monkeypatch.setattr("runner.run.start_spark", lambda *_: engine)
+    monkeypatch.setattr("runner.sessions.start_spark", lambda *_: engine)
     monkeypatch.chdir(project.root)
     asked = ["diff", "ext.things", "--key", "id", "--lake", str(lake.warehouse)]
     assert invoke(asked) == 0

@@ -93,6 +93,7 @@ def test_an_interruption_ends_the_run_and_leaves_neither_branch_nor_rows(built: 
     assert built.branches("shop.items") == ["main"]
     assert built.scratch() == []
     assert built.statuses == {"shop.items": "error"}
+    assert "shop.items was interrupted" in built.journal["results"][0]["message"]
     assert built.engine.methods.count("stage") == 1, "nothing runs after it"
 
 

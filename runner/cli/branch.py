@@ -73,7 +73,8 @@ def publish(ask: Ask, *, name: str, dry_run: bool, allow_deletes: bool, lock_tim
     from runner.errors import ProjectError
     from runner.lake import Lake
     from runner.outlook import look
-    from runner.run import Lazy, new_run_id, start_spark
+    from runner.record import new_run_id
+    from runner.sessions import Lazy, start_spark
 
     project = ask.project()
     lake, artifacts = Lake.of(project), project.root / "target"
@@ -118,7 +119,8 @@ def drop(ask: Ask, *, name: str, lock_timeout: float) -> int:
     """Remove a branch from all tables; a table that nothing else ever had goes with it."""
     from runner import branch_text, promote
     from runner.lake import Lake
-    from runner.run import Lazy, new_run_id, start_spark
+    from runner.record import new_run_id
+    from runner.sessions import Lazy, start_spark
 
     project = ask.lake_project()
     lake = Lake.of(project)

@@ -52,7 +52,8 @@ def clean(ask: Ask, *, dry_run: bool, older_than: dt.timedelta) -> int:
     """Remove leavings of killed runs, old artifacts, and kept code that no snapshot names."""
     from runner.clean import Broom
     from runner.lake import Lake
-    from runner.run import Lazy, new_run_id, start_spark
+    from runner.record import new_run_id
+    from runner.sessions import Lazy, start_spark
 
     project, now = ask.lake_project(), dt.datetime.now(dt.UTC)
     lake, artifacts = Lake.of(project), project.root / "target"

@@ -74,7 +74,7 @@ def report(
     from runner import diff as states
     from runner import diff_text
     from runner.lake import Lake
-    from runner.run import Lazy, start_spark
+    from runner.sessions import Lazy, start_spark
 
     project = ask.lake_project()
     lake = Lake.of(project)

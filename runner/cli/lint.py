@@ -53,15 +53,15 @@ def lint(
 
 
 def _show(ask: Ask, report: Report, root: Path, output: str, *, warnings: bool) -> None:
-    from runner.findings import ERROR
+    from runner.findings import ERROR, values
 
-    if output != "text":
-        from runner.lint.report import github, values
+    if output == "github":
+        from runner.lint.report import github
 
     shown = [f for f in report.findings if warnings or f.level == ERROR]
     for finding, after in zip_longest(shown, shown[1:]):
         if output == "json":
-            ask.console.line(json.dumps(values(finding), ensure_ascii=False))
+            ask.console.line(json.dumps(values(finding.fault, finding.level), ensure_ascii=False))
         elif output == "github" and not ask.console.as_json:
             ask.console.line(github(finding, root))
         else:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def _keeper(project: Project, lake: Lake) -> Callable[[], Keeper]:
     """A session for maintenance, started when it is first needed."""
-    from runner.run import Lazy, start_keeper
+    from runner.sessions import Lazy, start_keeper
 
     return Lazy(lambda: start_keeper(project, lake, project.root / "target"))
 
@@ -36,7 +36,7 @@ def maintain(ask: Ask, *, dry_run: bool) -> int:
     from runner import maintain as upkeep
     from runner.lake import Lake
     from runner.ops import TABLES
-    from runner.run import new_run_id
+    from runner.record import new_run_id
 
     project = ask.project()
     lake, now = Lake.of(project), dt.datetime.now(dt.UTC)
@@ -76,7 +76,7 @@ def rollback(
     """Take tables back, rows and position, by --run ID or --to SNAPSHOT; the next run redoes the work."""
     from runner import rollback as way_back
     from runner.lake import Lake
-    from runner.run import new_run_id
+    from runner.record import new_run_id
 
     find_in = _destination(table, run, to)
     project = ask.lake_project()

@@ -8,25 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from runner.errors import Place
 from runner.findings import Finding
 from runner.lint.rules import Rule
-
-
-def values(finding: Finding) -> dict[str, object]:
-    """A finding as an object; ``file`` is relative to the project."""
-    fault, place = finding.fault, finding.fault.place or Place("")
-    return {
-        "kind": "fault",
-        "level": finding.level,
-        "code": fault.code,
-        "file": place.file or None,
-        "line": place.line or None,
-        "col": place.col or None,
-        "what": fault.what,
-        "why": fault.why,
-        "fix": fault.fix,
-    }
 
 
 def rule_values(rule: Rule) -> dict[str, object]:

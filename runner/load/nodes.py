@@ -46,6 +46,17 @@ class Entries(NamedTuple):
 Node = Scalar | Items | Entries
 
 
+def described(node: Node) -> str:
+    """What stands there, for a message."""
+    match node:
+        case Items():
+            return "a list"
+        case Entries():
+            return "a mapping"
+        case Scalar():
+            return f"the single value '{node.text}'" if node.text else "nothing"
+
+
 class Unreadable(Exception):
     """The text is no tree at all; ``fault`` says why."""
 

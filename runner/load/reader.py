@@ -13,7 +13,7 @@ from runner.errors import Fault, Place, did_you_mean
 from runner.load import keys
 from runner.load.checks import read_checks
 from runner.load.expand import Variables, WrongTemplate, expand
-from runner.load.nodes import Entries, Items, Node, Scalar
+from runner.load.nodes import Entries, Items, Node, Scalar, described
 from runner.load.values import Kind, Wrong, parse_scalar, plain_value
 
 
@@ -281,26 +281,18 @@ class Reader:
 
     def _wrong_shape(self, node: Node, label: str, wanted: str) -> None:
         fix = ""
-        match node:
-            case Items():
-                found = "a list"
-            case Entries():
-                found = "a mapping"
-                if any(
-                    f.code == "unquoted-braces" and f.place and f.place.line == node.place.line
-                    for f in self.faults
-                ):
-                    return  # said already
-            case Scalar():
-                found = f"the single value '{node.text}'" if node.text else "nothing"
-                if wanted.startswith("a list") and node.text:
-                    fix = f"write [{node.text}]"
+        if isinstance(node, Entries) and any(
+            f.code == "unquoted-braces" and f.place and f.place.line == node.place.line for f in self.faults
+        ):
+            return  # said already
+        if isinstance(node, Scalar) and wanted.startswith("a list") and node.text:
+            fix = f"write [{node.text}]"
         if wanted.startswith("a list") and not fix:
             fix = "write [one, two]"
         self.fault(
             "wrong-type",
             node.place,
-            f"`{label}` is {found}",
+            f"`{label}` is {described(node)}",
             f"it is to be {wanted}",
             fix or f"write {wanted}",
         )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 
 from runner.errors import Place, did_you_mean
-from runner.load.nodes import Entries, Items, Node, Scalar
+from runner.load.nodes import Entries, Items, Node, Scalar, described
 from runner.load.values import Kind, Wrong, parse_scalar, plain_value, read_as
 from runner.testing.types import Type
 
@@ -58,10 +58,10 @@ def cell(node: Node, of: Type) -> object:
                     for key, value in node.entries
                 }
             case (("array" | "struct" | "map"), _):
-                raise Wrong(f"{_shown(node)} is no {of.name}", _example(of))
+                raise Wrong(f"{described(node)} is no {of.name}", _example(of))
             case _, Scalar():
                 return _scalar(node, of)
-        raise Wrong(f"{_shown(node)} stands where a single value belongs", _example(of))
+        raise Wrong(f"{described(node)} stands where a single value belongs", _example(of))
     except Wrong as wrong:
         raise WrongCell(wrong, node.place) from None
 
@@ -223,16 +223,6 @@ _READERS: Mapping[str, Callable[[str, Type], object]] = {
     "binary": _binary,
     "string": lambda text, of: text,
 }
-
-
-def _shown(node: Node) -> str:
-    match node:
-        case Items():
-            return "a list"
-        case Entries():
-            return "a mapping"
-        case Scalar():
-            return f"'{node.text}'" if node.text else "nothing"
 
 
 def _example(of: Type) -> str:

@@ -20,9 +20,8 @@ from runner.errors import GateClosed, RunnerError, did_you_mean
 from runner.inputs import Pins
 from runner.lineage import compile_project
 from runner.node import Shared, run_node
-from runner.record import NodeResult
+from runner.record import NodeResult, new_run_id
 from runner.render import Rendered
-from runner.run import new_run_id
 from runner.schedule import Stop
 from runner.spec import Model, Project
 from runner.testing.cells import WrongCell, cell

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.errors import Fault, Place, did_you_mean
-from runner.load.nodes import Entries, Items, Node, Scalar
+from runner.load.nodes import Entries, Items, Node, Scalar, described
 from runner.load.paths import project_file
 from runner.load.values import Wrong, read_as
 from runner.testing.cells import WrongCell, cell, json_value, text_cell
@@ -183,7 +183,7 @@ class RowReader:
                     self.fault(
                         "wrong-type",
                         value.place,
-                        f"`{key.text}` is {_shown(value)}",
+                        f"`{key.text}` is {described(value)}",
                         "a CSV field is text",
                         "write one value",
                     )
@@ -217,7 +217,7 @@ class RowReader:
                     hint if hint.startswith("did") else "write a list: - {column: value}",
                 )
                 return None
-        shown = _shown(node)
+        shown = described(node)
         self.fault("wrong-type", node.place, f"`{of}` is {shown}",
                    "rows are a list, or one of " + ", ".join(f"`{form}:`" for form in FORMS),
                    "write a list: - {column: value}; [] where there is no row")  # fmt: skip
@@ -229,7 +229,7 @@ class RowReader:
         self.fault(
             "wrong-type",
             node.place,
-            f"the rows of {of} are {_shown(node)}",
+            f"the rows of {of} are {described(node)}",
             "rows are a list",
             "write a list: - {column: value}; [] where there is no row",
         )
@@ -239,7 +239,7 @@ class RowReader:
         self.fault(
             "wrong-type",
             node.place,
-            f"a row of {of} is {_shown(node)}",
+            f"a row of {of} is {described(node)}",
             "a row says which column has which value",
             "write {column: value, …}",
         )
@@ -279,7 +279,7 @@ class RowReader:
     def _text(self, form: str, node: Node, of: str) -> tuple[str, Place, int] | None:
         """Text that holds rows: of a block, or of a file; where it stands, and its first line there."""
         if not isinstance(node, Scalar):
-            self.fault("wrong-type", node.place, f"`{form}` of {of} is {_shown(node)}", "it is text",
+            self.fault("wrong-type", node.place, f"`{form}` of {of} is {described(node)}", "it is text",
                        f"write `{form}: |` and lines below, or `file: PATH`")  # fmt: skip
             return None
         if form != "file":
@@ -377,13 +377,3 @@ def _tag(node: Node) -> str:
     if not isinstance(node, Scalar):
         return "nested"
     return read_as(node.text) if node.plain else "str"
-
-
-def _shown(node: Node) -> str:
-    match node:
-        case Items():
-            return "a list"
-        case Entries():
-            return "a mapping"
-        case Scalar():
-            return f"the single value '{node.text}'" if node.text else "nothing"
