@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.errors import Fault, Place, ProjectError, did_you_mean
@@ -172,7 +172,11 @@ class _Loading:
         if path.exists() and (node := self._root_node(path)):
             # Which variables a value may use depends on the target, and the target is in this file.
             chosen = target or _scalar(node, "default")
-            given = {**_variables(_find(node, "targets", chosen)), **self.overrides}
+            # Other targets are read, too, and their values may name variables of their own.
+            others = _find(node, "targets")
+            every = [of for _, of in others.entries] if isinstance(others, Entries) else []
+            theirs = {name: value for of in every for name, value in _variables(of).items()}
+            given = {**theirs, **_variables(_find(node, "targets", chosen)), **self.overrides}
             if found := Reader(self.faults, given).read(node, keys.PROFILES, "profiles"):
                 assert isinstance(found.value, Record)
                 profiles = found.value.named("targets")
@@ -201,9 +205,7 @@ class _Loading:
         warehouse = str(lake.absolute()) if lake else profile.warehouse
         if profile.type == "local" and "://" not in warehouse:
             warehouse = str(self.root / Path(warehouse).expanduser())
-        return Profile(
-            profile.name, profile.place, profile.catalog, warehouse, profile.type, profile.conf, profile.vars
-        )
+        return replace(profile, warehouse=warehouse)
 
     def _pipeline(self, path: Path, profile: Profile) -> Pipeline | None:
         node = self._root_node(path)
@@ -230,7 +232,7 @@ class _Loading:
                     f"rename one of them: pipelines/{name}.yml, or pipeline: {path.stem}",
                 )
             )
-        models = tuple(self._model(at, name, variables) for at in record.many("models"))
+        models = tuple(self._model(at, name, variables, profile.name) for at in record.many("models"))
         self._mark_broken(node, models, faulty)
         return Pipeline(
             name=name,
@@ -242,11 +244,11 @@ class _Loading:
             var_places={name: at.place for name, at in record.named("vars").items()},
         )
 
-    def _model(self, at: At, pipeline: str, variables: Mapping[str, object]) -> Model:
+    def _model(self, at: At, pipeline: str, variables: Mapping[str, object], profile: str) -> Model:
         record = at.value
         assert isinstance(record, Record)
-        model = build_model(record, pipeline=pipeline, variables=variables)
-        found = list(model_faults(model, record))
+        model = build_model(record, pipeline=pipeline, variables=variables, profile=profile)
+        found = list(model_faults(model, record, profile))
         missing = project_file(self.root, model.sql, record.place_of("sql"), suffix=".sql")
         if missing:
             found.append(missing)
