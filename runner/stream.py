@@ -173,21 +173,22 @@ class _Conductor:
         codes = [0]
         while not self.ending.asked:
             began = time.monotonic()
-            behind = False
+            at_once = False
             for model in self.models:
                 try:
                     done = self._batch(model)
                 except RunnerError as error:
                     if not self._passes(error, model):
                         raise
+                    at_once = True  # it has waited
                     continue
                 if done.faults:
                     codes.append(GateClosed.exit_code)
                     self.tell("stale", done.table, "; ".join(f.what for f in done.faults), {})
-                behind |= done.counts.get("records_behind", 0) > 0
+                at_once |= done.counts.get("records_behind", 0) > 0
             if self.options.batches is not None and self.batches >= self.options.batches:
                 break
-            if not behind:
+            if not at_once:
                 self.ending.wait(began + self.options.trigger - time.monotonic())
         for total in self.totals.values():
             self.tell("end", total.table, self._total(total), dict(total.counts))

@@ -14,7 +14,7 @@ from runner.load.cross import project_faults
 from runner.load.nodes import Entries, Items, Node, Scalar, Unreadable, parse
 from runner.load.paths import project_file
 from runner.load.reader import At, Reader, Record
-from runner.load.rules import model_faults
+from runner.load.rules import model_faults, other_targets
 from runner.refs import TableRef
 from runner.spec import CheckKind, Model, Pipeline, Profile, Project
 
@@ -81,9 +81,12 @@ class _Part:
 class _Loading:
     """One reading of one project: the files, and the faults found on the way."""
 
-    def __init__(self, root: Path, overrides: dict[str, object]) -> None:
+    def __init__(
+        self, root: Path, overrides: dict[str, object], targets: frozenset[str] = frozenset()
+    ) -> None:
         self.root = root
         self.overrides = overrides
+        self.targets = targets  # of profiles.yml
         self.faults: list[Fault] = []
         self.declared: set[str] = set()
         self.broken: set[str] = set()
@@ -120,7 +123,7 @@ class _Loading:
         """The pipelines of some files, each read on its own."""
         pipelines = []
         faults: list[Fault] = []
-        inner = _Loading(self.root, self.overrides)
+        inner = _Loading(self.root, self.overrides, self.targets)
         for path in paths:
             inner.faults = []
             if found := inner._pipeline(path, profile):
@@ -180,6 +183,7 @@ class _Loading:
             if found := Reader(self.faults, given).read(node, keys.PROFILES, "profiles"):
                 assert isinstance(found.value, Record)
                 profiles = found.value.named("targets")
+                self.targets = frozenset(profiles)
                 name = target or found.value.text("default")
                 place = found.value.place_of("default" if not target else "targets")
         if profiles and name in profiles:
@@ -248,7 +252,7 @@ class _Loading:
         record = at.value
         assert isinstance(record, Record)
         model = build_model(record, pipeline=pipeline, variables=variables, profile=profile)
-        found = list(model_faults(model, record, profile))
+        found = [*model_faults(model, record, profile), *other_targets(record, self.targets)]
         missing = project_file(self.root, model.sql, record.place_of("sql"), suffix=".sql")
         if missing:
             found.append(missing)

@@ -204,6 +204,20 @@ def _sources(model: Model, record: Record, profile: str) -> Iterator[Fault]:
         yield from _by(model, source, written)
 
 
+def other_targets(record: Record, targets: frozenset[str]) -> Iterator[Fault]:
+    """Targets that a source names and profiles.yml does not; ``record``: of a model."""
+    for source in record.named("sources").values():
+        for name, at in cast(Record, source.value).named("targets").items():
+            if name not in targets:
+                yield Fault(
+                    "unknown-target",
+                    at.place,
+                    f"a source says where '{name}' reads it from, and there is no such target",
+                    "targets are declared in profiles.yml",
+                    did_you_mean(name, targets) if targets else "declare it in profiles.yml",
+                )
+
+
 def _by(model: Model, source: Source, written: Record) -> Iterator[Fault]:
     first = set(source.by[0]) if source.by else set()
     if not set(model.target.key) <= set(model.target.column_names):
