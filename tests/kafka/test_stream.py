@@ -54,7 +54,9 @@ class LiveLab(Lab):
         """Stream bronze; two batches at most a second apart, unless told otherwise."""
         project = self.project()
         models = select(project, pipelines=["bronze"])
-        given = StreamOptions(**{"artifacts": self.folder / "target", "trigger": 0.2, "batches": 1, **options})
+        given = StreamOptions(
+            **{"artifacts": self.folder / "target", "trigger": 0.2, "batches": 1, **options}
+        )
         self.told.clear()
         return stream(
             project,
@@ -201,7 +203,9 @@ def test_a_topic_that_lost_records_is_told_and_read_on_when_asked(
     assert lab.ids() == valid_ids([*batch(7, 20), *batch(9, 20)])
 
 
-@pytest.mark.parametrize("point", ["after_staging", "after_merge", "after_quarantine_commit", "after_fast_forward"])
+@pytest.mark.parametrize(
+    "point", ["after_staging", "after_merge", "after_quarantine_commit", "after_fast_forward"]
+)
 def test_killed_at_a_named_point_the_next_start_loses_and_repeats_nothing(
     lab: LiveLab, broker: Broker, topic: str, point: str
 ) -> None:
@@ -212,7 +216,14 @@ def test_killed_at_a_named_point_the_next_start_loses_and_repeats_nothing(
     died = subprocess.run(
         [
             *(sys.executable, "-m", "runner", "stream", "-p", "bronze", "--target", "live"),
-            *("--lake", lab.lake_folder, "--vars", f"brokers: '{lab.bootstrap}'", "--vars", f"topic: {topic}"),
+            *(
+                "--lake",
+                lab.lake_folder,
+                "--vars",
+                f"brokers: '{lab.bootstrap}'",
+                "--vars",
+                f"topic: {topic}",
+            ),
         ],
         cwd=ROOT,
         env={**os.environ, "RUNNER_CRASH_AT": point},
