@@ -22,7 +22,7 @@ from runner.errors import Busy, Fault, GateClosed, Place, RunnerError
 from runner.execute import Run, Staged, Written
 from runner.execute.fit import refuse_on_branch, schema_change
 from runner.execute.stage import stage
-from runner.execute.write import quarantine, write
+from runner.execute.write import directly, prepare, quarantine, write
 from runner.inputs import Pins
 from runner.lake import Lake
 from runner.plan import Mode, ModelPlan, make_plan
@@ -61,6 +61,7 @@ class Shared:
     allow_schema_change: bool = False
     topics: Topics = field(default_factory=lambda: Brokers({}, Place("profiles.yml")))
     limit: int | None = None
+    span: tuple[str, str] | None = None
     skip_lost: bool = False
 
     @property
@@ -95,6 +96,7 @@ def run_node(
             manifests=shared.lake.manifests,
             topics=shared.topics,
             limit=shared.limit,
+            span=shared.span,
             skip_lost=shared.skip_lost,
             code_version=shared.code_version,
             full_refresh=shared.full_refresh,
@@ -153,6 +155,11 @@ def _attempt(
         for _ in range(_ATTEMPTS):
             shared.stop.check()
             on_stage(f"merging {staged.count('kept'):,} rows")
+            prepare(staged, engine, run, lake.catalog)
+            at_once = directly(plan.model, run)
+            if at_once:
+                # Its commit is the publication: killed after it, nobody would read these rows again.
+                quarantine(staged, engine, run, lake.catalog, held)
             written = write(staged, engine, run, lake.catalog)
             on_stage("checking")
             checks = check_table(written, engine, lake.catalog, row_checks)
@@ -162,7 +169,8 @@ def _attempt(
             on_stage("publishing")
             if afresh and aside:
                 engine.drop_branch(table.quarantine, lake.branch)
-            quarantine(staged, engine, run, lake.catalog, held)
+            if not at_once:
+                quarantine(staged, engine, run, lake.catalog, held)
             match publish(written, engine, lake.catalog, lake.branch, afresh=afresh):
                 case Outcome.DONE:
                     return written, checks

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from runner import ledger
 from runner.catalog import Snapshot, TableState
+from runner.days import Days, days_of
 from runner.files import ManifestStore
 from runner.inputs import Pins, read_files, read_table, read_topic
 from runner.ledger import Position
@@ -47,6 +48,7 @@ class ModelPlan:
     target: TableState | None
     previous: Position | None
     topics: tuple[TopicRead, ...] = ()
+    days: Days | None = None  # of a rebuild that is confined to them
 
     @property
     def base(self) -> Snapshot | None:
@@ -93,9 +95,11 @@ def make_plan(
     developing: bool = False,
     limit: int | None = None,
     skip_lost: bool = False,
+    span: tuple[str, str] | None = None,
 ) -> ModelPlan:
     """The plan of one model. ``developing``: on a branch of one's own, where any code may follow any other.
-    ``limit``, ``skip_lost``: of topics, as for :func:`runner.inputs.read_topic`.
+    ``limit``, ``skip_lost``: of topics, as for :func:`runner.inputs.read_topic`; ``span``: the first and the
+    last of some days that are built again.
 
     Raises ProjectError where an input is not there or newer code built the target, RunFailed where a state
     cannot be continued from or a rebuild would lose rows.
@@ -120,6 +124,11 @@ def make_plan(
         for source in model.sources
         if isinstance(source.origin, KafkaInput)
     )
+    if span is not None:
+        days = days_of(model, span, target, previous, rendered.fingerprint)
+        return ModelPlan(
+            model, rendered, Mode.REBUILD, str(days), tables, files, target, previous, streams, days
+        )
     mode, reason = _decide(
         model, rendered.fingerprint, previous, tables, files, streams, full_refresh=full_refresh
     )

@@ -13,7 +13,7 @@ from dataclasses import replace
 from runner.engine import Conflict, Engine
 from runner.errors import Busy, Fault
 from runner.execute.stage import stage
-from runner.execute.write import write
+from runner.execute.write import prepare, write
 from runner.files import InputFile, list_files
 from runner.inputs import read_table
 from runner.node import Shared, clean, run_of
@@ -66,6 +66,7 @@ def _try(plan: ModelPlan, engine: Engine, shared: Shared) -> str:
         words += [f"renames {', '.join(change.rename)}"] if change.rename else []
         return f"the query holds | a run {', '.join(words)}"
     shared.stop.check()
+    prepare(staged, engine, run, shared.lake.catalog)
     write(staged, engine, run, shared.lake.catalog)
     return "created" if plan.target is None else "query and MERGE hold"
 

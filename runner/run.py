@@ -45,6 +45,7 @@ class RunOptions:
     ``empty``: without rows (:mod:`runner.rehearse`); ``artifacts``: where the journal goes; ``args``: what it
     says was asked for.
 
+    ``span``: the first and the last of some days (ISO) that alone are built again;
     ``skip_lost``: read on where records of a topic went before they were read;
     ``branch``: what is written, main or a development branch; ``afresh``: tables whose development branch
     is made anew from main.
@@ -61,6 +62,7 @@ class RunOptions:
     afresh: frozenset[TableRef] = frozenset()
     allow_schema_change: bool = False
     skip_lost: bool = False
+    span: tuple[str, str] | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -115,6 +117,7 @@ def run(
         allow_schema_change=options.allow_schema_change,
         topics=Brokers(project.profile.kafka, project.profile.place),
         skip_lost=options.skip_lost,
+        span=options.span,
     )
     with History(lake, run_id, _Reporter(on_event, len(models), len(models), "ops").warn) as history:
         journal = Journal(

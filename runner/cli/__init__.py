@@ -25,7 +25,7 @@ from runner.cli.completion import ASKED, answer, completion
 from runner.cli.diff import diff
 from runner.cli.lint import lint
 from runner.cli.plan import plan
-from runner.cli.run import retry, run
+from runner.cli.run import backfill, retry, run
 from runner.cli.stream import stream as follow
 from runner.cli.test import test
 from runner.console import Console
@@ -49,6 +49,7 @@ for verb in (
     run,
     retry,
     follow,
+    backfill,
     plan,
     check,
     branch,

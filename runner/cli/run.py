@@ -84,6 +84,54 @@ def run(
     return _run(ask, project, models, rendered, options)
 
 
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command(cls=Verb)
+@asks(selection=True, output=True)
+@_FAIL_FAST
+@THREADS
+@LOCK_TIMEOUT
+@click.option("--from", "first", type=_DAY, required=True, metavar="DAY", help="The first day, UTC.")
+@click.option("--to", "last", type=_DAY, metavar="DAY", help="The last day; without it the first alone.")
+@click.option(
+    "--allow-deletes", is_flag=True, help="Publish although more rows leave than max_deleted allows."
+)
+def backfill(
+    ask: Ask,
+    *,
+    fail_fast: bool,
+    threads: int,
+    lock_timeout: float,
+    first: dt.datetime,
+    last: dt.datetime | None,
+    allow_deletes: bool,
+) -> int:
+    """Build chosen days again from all rows of the inputs; each table's days are published at once, and
+    readers downstream see the true differences.
+    """
+    from runner.run import RunOptions
+
+    last = last or first
+    if last < first:
+        raise fail(
+            "bad-arguments",
+            None,
+            f"--to {last:%Y-%m-%d} lies before --from {first:%Y-%m-%d}",
+            why="days are built from the first to the last",
+            fix="exchange the two",
+        )
+    project, models, rendered = ask.compiled()
+    options = RunOptions(
+        fail_fast=fail_fast,
+        threads=threads,
+        lock_timeout=lock_timeout,
+        allow_deletes=allow_deletes,
+        span=(f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"),
+    )
+    return _run(ask, project, models, rendered, options)
+
+
 @click.command(cls=Verb)
 @asks(output=True)
 @_FAIL_FAST
@@ -123,6 +171,8 @@ def retry(ask: Ask, *, fail_fast: bool, threads: int, lock_timeout: float, allow
         allow_deletes=bool(last.args.get("allow_deletes")),
         branch=last.args.get("branch") or MAIN,
         allow_schema_change=bool(last.args.get("allow_schema_change")),
+        skip_lost=bool(last.args.get("skip_lost_records")),
+        span=_span(last.args.get("days")),
     )
     return _run(again, project, models, rendered, options)
 
@@ -159,7 +209,13 @@ def _args(ask: Ask, options: RunOptions) -> Mapping[str, Any]:
         "allow_deletes": options.allow_deletes,
         "branch": options.branch,
         "allow_schema_change": options.allow_schema_change,
+        "skip_lost_records": options.skip_lost,
+        "days": list(options.span) if options.span else None,
     }
+
+
+def _span(days: Sequence[str] | None) -> tuple[str, str] | None:
+    return (days[0], days[1]) if days else None
 
 
 def _keep_manifest(project: Project, rendered: Mapping[str, Rendered]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from runner.days import Days
 from runner.engine import Diff, Engine
 from runner.execute import Run
 from runner.execute.horizon import Horizon, horizon
@@ -26,7 +27,7 @@ from runner.refs import quote
 from runner.render import view_name
 from runner.spec import FilesInput, Read
 
-ROWS = "__rows"
+ROWS, _ALL = "__rows", "__all_rows"
 _OLD_ROWS, _OLD_KEYS, _GROUPS, _HELD, _TARGET = "__old_rows", "__old_keys", "__groups", "__held", "__target"
 _PARTITIONS = "__partitions"
 
@@ -59,7 +60,10 @@ def bind(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Bound:
     affected = [r for r in plan.tables if r.source.read is Read.AFFECTED] if incremental else []
     if affected:
         _bind_groups(affected, plan, engine, run, bound)
-    define_query(plan, engine, ROWS)
+    if plan.days:
+        _bind_days(plan.days, plan, engine)
+    else:
+        define_query(plan, engine, ROWS)
     if affected:
         bound.old_keys = _target_keys(plan, engine, run, bound, held_rows)
     elif incremental:
@@ -70,6 +74,21 @@ def bind(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Bound:
         engine.define(_HELD, f"SELECT {key}, true AS _in_quarantine FROM {table}")
         bound.held = _HELD
     return bound
+
+
+def _bind_days(days: Days, plan: ModelPlan, engine: Engine) -> None:
+    """``__rows`` = the query's rows of some days, and those whose key the target has there: a row that moved
+    to another day is built again where it is now."""
+    define_query(plan, engine, _ALL)
+    target = plan.model.target
+    base = plan.base.id if plan.base else None
+    engine.bind_table(_TARGET, target.table, base, days.within())
+    engine.define(
+        ROWS,
+        f"SELECT r.* FROM {_ALL} AS r"
+        f" LEFT JOIN (SELECT {names(target.key)}, true AS _there FROM {_TARGET}) AS t"
+        f" ON {same(target.key, 'r', 't')} WHERE {days.within('r')} OR t._there",
+    )
 
 
 def define_query(plan: ModelPlan, engine: Engine, view: str) -> None:

@@ -12,16 +12,44 @@ from runner.execute.sql import partition_predicate, quarantine_sql
 from runner.ledger import InputPosition, Position
 from runner.merge import merge_text
 from runner.plan import Mode
-from runner.spec import Read, Target
+from runner.spec import Model, Read, Target
 
 
 def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written:
     """MERGE the staged rows into a fresh audit branch; readers of main see nothing of it.
 
-    With ``publish: direct`` the MERGE goes into main itself, but never while a development branch is
-    written. Raises :class:`runner.engine.Conflict` when
+    With ``publish: direct`` the MERGE goes into main itself. Raises :class:`runner.engine.Conflict` when
     another writer's commit came first.
     """
+    plan, target = staged.plan, staged.plan.model.target
+    position = position_of(staged, run)
+    crash_point("between_manifest_and_commit", plan.model.id)
+    branch = None if directly(plan.model, run) else run.branch
+    if branch:
+        engine.create_branch(target.table, branch, plan.base.id if plan.base else None)
+        crash_point("after_branch_creation", plan.model.id)
+    sql = merge_text(
+        target_sql=target.table.sql(engine.catalog, branch),
+        statement=plan.rendered.statement,
+        source_sql=f"(SELECT * FROM {staged.view} WHERE NOT _aside)",
+        pruning=pruning(staged),
+        tombstones=staged.staging.old_keys is not None,
+        rebuild=plan.mode is Mode.REBUILD and plan.base is not None,
+        spared=_spared(staged),
+        columns=target.column_names,
+        key=target.key,
+        history=plan.model.history,
+    )
+    engine.commit(sql, position.properties() | ledger.branched(plan.target, run.onto))
+    crash_point("after_merge", plan.model.id)
+    state = catalog.table(target.table)
+    head = state.head(branch or MAIN) if state else None
+    inserted, updated, deleted = ledger.merge_counts(head)
+    return Written(staged, branch, head.id if head else None, inserted, updated, deleted)
+
+
+def prepare(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> None:
+    """Make the table fit for the staged rows: created, or with the columns that the spec declares now."""
     plan, target = staged.plan, staged.plan.model.target
     if plan.target is None:
         engine.create_table(
@@ -37,30 +65,19 @@ def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written
             # While the spec still tells the old names; and before the target, which a refusal here spares.
             fit_quarantine(staged, engine, catalog, frozen=run.frozen)
         engine.alter_table(target.table, add=change.add, widen=change.widen, rename=change.rename)
-    position = position_of(staged, run)
-    crash_point("between_manifest_and_commit", plan.model.id)
-    branch = run.branch if target.publish == "branch" or run.onto != MAIN else None
-    if branch:
-        engine.create_branch(target.table, branch, plan.base.id if plan.base else None)
-        crash_point("after_branch_creation", plan.model.id)
-    sql = merge_text(
-        target_sql=target.table.sql(engine.catalog, branch),
-        statement=plan.rendered.statement,
-        source_sql=f"(SELECT * FROM {staged.view} WHERE NOT _aside)",
-        pruning=pruning(staged),
-        tombstones=staged.staging.old_keys is not None,
-        rebuild=plan.mode is Mode.REBUILD and plan.base is not None,
-        spared=staged.horizon.reached(plan.rendered.statement.target_alias) if staged.horizon else "",
-        columns=target.column_names,
-        key=target.key,
-        history=plan.model.history,
-    )
-    engine.commit(sql, position.properties() | ledger.branched(plan.target, run.onto))
-    crash_point("after_merge", plan.model.id)
-    state = catalog.table(target.table)
-    head = state.head(branch or MAIN) if state else None
-    inserted, updated, deleted = ledger.merge_counts(head)
-    return Written(staged, branch, head.id if head else None, inserted, updated, deleted)
+
+
+def directly(model: Model, run: Run) -> bool:
+    """Whether rows are merged into main itself: never while a development branch is written."""
+    return model.target.publish == "direct" and run.onto == MAIN
+
+
+def _spared(staged: Staged) -> str:
+    """Which rows of the target a rebuild does not delete, whether or not the query gives them."""
+    alias, days = staged.plan.rendered.statement.target_alias, staged.plan.days
+    beyond = [staged.horizon.reached(alias)] if staged.horizon else []
+    beyond += [f"NOT {days.within(alias)}"] if days else []
+    return f"({' OR '.join(beyond)})" if beyond else ""
 
 
 def pruning(staged: Staged) -> str:
@@ -86,6 +103,12 @@ def position_of(staged: Staged, run: Run) -> Position:
     """The position that the commit carries; writes the files that it names: code, and consumed files."""
     plan = staged.plan
     run.code.write(plan.model, plan.rendered)
+    if plan.days and plan.previous:
+        # Of the other days nothing was read: what is new in them is still to be consumed.
+        inputs_before = plan.previous.inputs
+        return Position(
+            run.id, plan.model.id, plan.rendered.fingerprint, run.code_version, inputs_before, staged.maxima
+        )
     inputs: dict[str, InputPosition] = {read.source.name: read.position() for read in plan.tables}
     inputs |= {stream.source.name: stream.position() for stream in plan.topics}
     for listed in plan.files:
@@ -99,7 +122,7 @@ def position_of(staged: Staged, run: Run) -> Position:
 
 def quarantine(staged: Staged, engine: Engine, run: Run, catalog: Catalog, held_rows: int) -> bool:
     """Maintain the target's quarantine; whether a statement was needed."""
-    rebuild = staged.plan.mode is Mode.REBUILD and held_rows > 0
+    rebuild = staged.plan.mode is Mode.REBUILD and not staged.plan.days and held_rows > 0
     if not (staged.count("aside") or staged.count("leaving") or rebuild):
         return False
     target: Target = staged.plan.model.target

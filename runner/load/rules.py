@@ -25,6 +25,7 @@ READS: dict[type, tuple[Read, ...]] = {
 #: Views that the engine makes beside those of the sources, without their two underscores.
 _ENGINE_VIEWS = frozenset(
     (
+        "all_rows",
         "failures",
         "groups",
         "held",

@@ -7,7 +7,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from producer.generator.generate import lines
-from tests.lab import Lab, eager_project
+from tests.lab import Lab, Row, eager_project
 
 SILVER = "silver.cleaned_events"
 
@@ -47,3 +47,40 @@ def test_an_edit_that_changes_a_few_rows_touches_their_groups_alone(
     for table in ("gold.risk_scores", "gold.entity_trends"):
         assert done[table]["mode"] == "incremental"
         assert done[table]["adapter_response"]["rows_updated"] == 0
+
+
+# --- chosen days ----------------------------------------------------------------------------------
+
+
+def test_a_backfill_builds_chosen_days_again_and_nothing_else(spark: SparkSession, tmp_path: Path) -> None:
+    lab, fresh = Lab(spark, tmp_path / "lab"), Lab(spark, tmp_path / "fresh")
+    early, late = (list(lines(events=80, days=2, seed=seed)) for seed in (61, 62))
+    lab.drop("early.ndjson", early)
+    assert lab.run("bronze", "silver") == 0
+    first, second = (
+        r["d"] for r in lab.sql(f"SELECT DISTINCT CAST(event_date AS STRING) d FROM {SILVER} ORDER BY d")
+    )
+    # Somebody's hand, in both days; and a row that stands in the wrong day.
+    lab.sql(f"UPDATE {SILVER} SET language = 'xx'")
+    moved = lab.sql(f"SELECT min(event_id) AS id FROM {SILVER} WHERE event_date = '{second}'")[0]["id"]
+    lab.sql(f"UPDATE {SILVER} SET event_date = DATE'{first}' WHERE event_id = '{moved}'")
+    lab.drop("late.ndjson", late)
+    assert lab.run("bronze") == 0
+    assert lab.run("silver", span=(first, first), allow_deletes=True) == 0, lab.events
+    assert lab.results()[SILVER]["mode"] == "rebuild"
+    fresh.drop("all.ndjson", [*early, *late])
+    assert fresh.run("bronze", "silver") == 0
+
+    def day(of: Lab, date: str) -> list[Row]:
+        return [row for row in of.rows(SILVER) if row["event_date"] == date]
+
+    assert day(lab, first) == day(fresh, first)
+    others = day(lab, second)
+    assert {row["language"] for row in others if row["event_id"] != moved} == {"xx"}
+    assert next(row for row in others if row["event_id"] == moved)["language"] != "xx"
+    # What came meanwhile is still to be consumed, and the rest of it comes.
+    assert lab.run("silver") == 0
+    assert lab.results()[SILVER]["mode"] == "incremental"
+    assert {row["event_id"] for row in day(lab, second)} == {row["event_id"] for row in day(fresh, second)}
+    assert lab.run("silver", span=(first, second)) == 0
+    assert lab.rows(SILVER) == fresh.rows(SILVER)
