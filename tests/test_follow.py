@@ -257,6 +257,20 @@ def test_records_that_went_unread_end_it_with_the_way_out(shop: Shop) -> None:
     assert shop.offsets() == {"raw-events": {"0": 12}}
 
 
+def test_written_directly_rows_are_set_aside_before_the_commit_that_says_they_were_read(shop: Shop) -> None:
+    path = shop.root / "pipelines" / "shop.yml"
+    text = path.read_text().replace(
+        "table: shop.items\n      key", "table: shop.items\n      publish: direct\n      key", 1
+    )
+    path.write_text(text.replace("bigint}}", "bigint, checks: [{not_null: {severity: quarantine}}]}}", 1))
+    direct = Shop(shop.root, shop.folder)
+    direct.engine.answers["stage"] = {"kept": 2, "aside": 1, "read": 3, "check_0": 1}
+    assert direct.follow(batches=1) == 0
+    written = [str(call["sql"]).split(" AS ")[0] for call in direct.engine.asked("commit")]
+    assert written == ["MERGE INTO `lake`.`shop`.`items__quarantine`", "MERGE INTO `lake`.`shop`.`items`"]
+    assert direct.offsets() == {"raw-events": {"0": 3}}
+
+
 def test_models_that_read_no_topic_are_refused_by_name(shop: Shop) -> None:
     with pytest.raises(ProjectError) as error:
         not_a_stream(shop.project.models)
