@@ -42,7 +42,7 @@ def publish(
         engine.replace_branch(table, onto, written.branch)
         return Outcome.DONE
     for _ in range(_REPEATS):
-        if engine.fast_forward(table, written.branch, onto):
+        if engine.fast_forward(table, written.branch, onto, drop=True):
             crash_point("after_fast_forward", plan.model.id)
             return Outcome.DONE
         state = catalog.table(table)

@@ -132,9 +132,10 @@ class Engine(Protocol):
     def drop_branch(self, table: TableRef, branch: str) -> None:
         """Remove a branch; nothing happens where it is gone."""
 
-    def fast_forward(self, table: TableRef, branch: str, onto: str = "main") -> bool:
+    def fast_forward(self, table: TableRef, branch: str, onto: str = "main", *, drop: bool = False) -> bool:
         """Compare-and-set ``onto`` to the branch's head; False where it is not its ancestor any more
-        or somebody committed in between. Where there is no ``onto``, it is made."""
+        or somebody committed in between. Where there is no ``onto``, it is made. ``drop``: remove the branch
+        in the same step."""
 
     def replace_branch(self, table: TableRef, branch: str, by: str) -> None:
         """Make ``branch``, which is there, stand where the branch ``by`` stands."""

@@ -151,8 +151,8 @@ class FakeEngine:
     def drop_branch(self, table: TableRef, branch: str) -> None:
         self._ask("drop_branch", None, table=table, branch=branch)
 
-    def fast_forward(self, table: TableRef, branch: str, onto: str = "main") -> bool:
-        # Where it is main, nothing is said of it.
+    def fast_forward(self, table: TableRef, branch: str, onto: str = "main", *, drop: bool = False) -> bool:
+        # Where it is main, nothing is said of it; a branch that stays is removed by whoever looks for some.
         given = {} if onto == "main" else {"onto": onto}
         return self._ask("fast_forward", True, table=table, branch=branch, **given)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -133,20 +134,24 @@ def _late(
         return 0, {}
     seen = maxima.get(late.column)
     seconds = int(late.after.total_seconds())
-    top = f"greatest(TIMESTAMP'{highest}', TIMESTAMP'{seen}')" if seen else f"TIMESTAMP'{highest}'"
-    found = engine.rows(
-        f"SELECT CAST({top} AS STRING) AS top,"
-        f" TIMESTAMP'{lowest}' < {top} - make_dt_interval(0, 0, 0, {seconds}) AS possible"
-    )[0]
-    highest_seen = {late.column: str(found["top"])}
+    top = ledger.newest(highest, seen) or highest
+    highest_seen = {late.column: top}
     if plan.model.streams:  # compared with its own time of arrival, in the pass that staged it
         return int(counts.get("late") or 0), highest_seen
     order = plan.model.dedupe.order if plan.model.dedupe else ()
     # Where even the lowest value is near the highest, no row is read for it.
-    if not found["possible"] or not order:
+    if not order or _within(lowest, top, late.after):
         return 0, highest_seen
     number = engine.rows(late_sql(_STAGED, late.column, order, seconds, seen))[0]["late"]
     return int(number), highest_seen
+
+
+def _within(lowest: str, highest: str, span: dt.timedelta) -> bool:
+    """Whether two timestamps, as Spark prints them, lie that near; False where Python has no such year."""
+    try:
+        return dt.datetime.fromisoformat(highest) - dt.datetime.fromisoformat(lowest) <= span
+    except ValueError:
+        return False
 
 
 def _refuse_changed(read: FilesRead, consumed: tuple[Consumed, ...]) -> None:

@@ -200,7 +200,7 @@ def without_dedupe(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_compare_and_set(patch: pytest.MonkeyPatch) -> None:
-    def force(self: SparkEngine, table: Any, branch: str, *onto: str) -> bool:
+    def force(self: SparkEngine, table: Any, branch: str, *onto: str, drop: bool = False) -> bool:
         from runner.engine.spark.diff import load_table
 
         java = load_table(self.spark, table.sql(self.catalog))

@@ -63,9 +63,7 @@ def test_a_rerun_after_a_kill_equals_an_uninterrupted_run(point: str, labs: tupl
     assert killed.run() == 0, killed.events
     assert spared.run() == 0
     assert_same(killed, spared, TABLES)
-    # Killed after its publication, a model has nothing to do in the rerun, and no engine drops its branch:
-    # the next run that has something to do does.
-    _nothing_left_behind(killed, but="audit_" if point == "after_fast_forward" else None)
+    _nothing_left_behind(killed)
 
 
 def _kill(lab: Lab, at: str, *argv: str) -> None:
@@ -109,14 +107,13 @@ def test_a_kill_during_maintenance_or_a_rollback(point: str, spark: SparkSession
     assert {t: r["mode"] for t, r in killed.results().items()} == {
         t: r["mode"] for t, r in spared.results().items()
     }
-    _nothing_left_behind(killed, but=None)
+    _nothing_left_behind(killed)
 
 
-def _nothing_left_behind(lab: Lab, *, but: str | None) -> None:
+def _nothing_left_behind(lab: Lab) -> None:
     for table in lab.lake.catalog.tables():
         state = lab.lake.catalog.table(table)
         assert state is not None
-        left = {b for b in state.branches if not (but and b.startswith(but))}
-        assert left <= {"main"}, table
+        assert set(state.branches) <= {"main"}, table
     scratch = lab.lake_folder / "_scratch"
     assert not [p for p in scratch.rglob("*") if p.is_file()]

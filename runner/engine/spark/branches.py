@@ -48,10 +48,11 @@ class Branches:
         except Py4JJavaError as error:
             raise faults.run_failed(error, f"branch {branch} of {table} cannot be moved") from error
 
-    def fast_forward(self, table: TableRef, branch: str, onto: str = MAIN) -> bool:
+    def fast_forward(self, table: TableRef, branch: str, onto: str = MAIN, *, drop: bool = False) -> bool:
         java = load_table(self.spark, table.sql(self.catalog))
         try:
-            java.manageSnapshots().fastForwardBranch(onto, branch).commit()
+            moved = java.manageSnapshots().fastForwardBranch(onto, branch)
+            (moved.removeBranch(branch) if drop else moved).commit()
         except (Py4JError, PySparkException) as error:  # pyspark translates Java's own exceptions
             if faults.is_conflict(error) or "is not an ancestor of" in str(error):
                 return False
