@@ -12,6 +12,7 @@ from runner.spec import STREAM_COLUMNS
 
 #: Of librdkafka alone, whose names the settings have; Java's clients would warn of them.
 _NOT_JAVAS = ("sasl.username", "sasl.password")
+_GROUP = "medallion-runner"
 _JAAS = "sasl.jaas.config"
 
 _COLUMNS = {
@@ -42,6 +43,8 @@ def read_topic(
         .option("endingOffsets", json.dumps({topic: ends}))
         .option("failOnDataLoss", "true")
         .option("kafka.isolation.level", "read_committed")
+        # Of the session, in place of one a query: connections are found again by it. Nothing is committed.
+        .option("kafka.group.id", f"{_GROUP}-{spark.sparkContext.applicationId}")
     )
     for key, value in {**_login(settings), **settings}.items():
         if key not in _NOT_JAVAS:
