@@ -142,6 +142,9 @@ lock: setup ## Pin the newest versions that pyproject.toml allows
 	  --no-annotate --no-header --quiet pyproject.toml -o requirements.lock
 	$(PYTHON) -m uv pip compile --upgrade --universal --python-version 3.11 --no-strip-extras --generate-hashes \
 	  --no-annotate --no-header --quiet bench/dbt.in -o bench/dbt.lock
+	printf '%s\n' click confluent-kafka prometheus-client requests sseclient-py aws-msk-iam-sasl-signer-python | \
+	  $(PYTHON) -m uv pip compile --universal --python-version 3.11 --generate-hashes --constraint requirements.lock \
+	  --no-annotate --no-header --quiet - -o producer/requirements.lock
 
 .PHONY: clean
 clean: ## Remove the environment, the lake, generated data and caches

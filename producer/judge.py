@@ -37,7 +37,8 @@ def _constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")  # Python would read NaN and Infinity
 
 
-_decode = json.JSONDecoder(parse_constant=_constant).decode
+_strict = json.JSONDecoder(parse_constant=_constant)
+_decode, _scan = _strict.decode, _strict.scan_once
 # Python refuses to convert numbers of more than 4,300 digits; nothing here needs their value.
 _decode_long = json.JSONDecoder(parse_constant=_constant, parse_int=str).decode
 
@@ -81,6 +82,10 @@ def judge(data: bytes) -> Verdict:
 
 def _read(text: str) -> Any:
     try:
+        # What is a whole value from the first character to the last needs no look for blanks around it.
+        value, end = _scan(text, 0)
+        return value if end == len(text) else _decode(text)
+    except StopIteration:
         return _decode(text)
     except json.JSONDecodeError:
         raise
