@@ -101,7 +101,7 @@ def ours(url: str, brokers: str | None) -> int:
 
 
 def main() -> None:
-    side, url, brokers = sys.argv[1], sys.argv[2], (sys.argv[3:] or [None])[0]
+    side, url, brokers = sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None
     # What both import is no part of the loop.
     import producer.conduct
     import producer.connection
