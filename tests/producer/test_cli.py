@@ -210,3 +210,17 @@ MOCKED = (
     "import producer.kafka as k; k.KafkaSink.demand = lambda self, *names: None\n"
     "from producer.cli import main; main()"
 )
+
+
+def test_what_nobody_foresaw_is_one_fault_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(text: str) -> None:
+        raise ZeroDivisionError("of\x1bstrangers")
+
+    monkeypatch.setattr("producer.domains.wanted", broken)
+    assert invoke(LIVE) == 1
+    said = capsys.readouterr().err
+    assert "[bug]" in said
+    assert "of\\x1bstrangers" in said
+    assert "Traceback" not in said
