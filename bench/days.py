@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness import measure, python
-from producer.generate import START, lines
-from producer.generate import write as write_events
+from producer.generator.generate import START, lines
+from producer.generator.generate import write as write_events
 
 
 def history(folder: Path, *, days: int, events: int, start: date = START) -> Path:

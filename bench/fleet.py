@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from producer.generate import lines
+from producer.generator.generate import lines
 
 #: The namespace of all tables, on every side.
 SCHEMA = "fleet"

@@ -12,7 +12,7 @@ from bench.days import build, history, increments, late, middle
 from bench.harness import interleave, median, ratio
 from bench.outcome import Aim, Block, Options, Outcome
 from bench.tables import TABLES
-from producer.generate import START
+from producer.generator.generate import START
 
 LIMIT = 1.2
 DAYS, TIMES = 3, 30

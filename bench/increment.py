@@ -11,7 +11,7 @@ from bench.days import build, history, increments, late, middle
 from bench.harness import interleave, median
 from bench.outcome import Aim, Block, Options, Outcome
 from bench.tables import TABLES
-from producer.generate import START
+from producer.generator.generate import START
 
 SHARE = 0.10
 TRENDS = "gold.entity_trends"

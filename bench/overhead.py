@@ -12,7 +12,7 @@ from bench import statements
 from bench.harness import ROOT, Measured, interleave, measure, median, python, ratio
 from bench.outcome import Aim, Block, Options, Outcome
 from bench.tables import TABLES, demand_equal
-from producer.generate import write
+from producer.generator.generate import write
 
 CAPTURE = ROOT.parent / "shared" / "data" / "recentchange-2023-01-24.ndjson.gz"
 EVENTS = 6_948

@@ -19,7 +19,7 @@ from bench.fleet import statements as fleet_statements
 from bench.harness import SideFailed, interleave, measure, median, python, ratio
 from bench.outcome import Aim, Block, Options, Outcome
 from bench.tables import TABLES
-from producer.generate import START
+from producer.generator.generate import START
 from runner.lineage import compile_project
 from runner.load import load_project
 from runner.refs import TableRef

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import producer.generate as generate
-from producer.cli import main
-from producer.oddities import ODDITIES
+import producer.generator.generate as generate
+from producer.cli import cli
+from producer.generator.oddities import ODDITIES
 from tests import oracle
 
 EVENTS, DAYS, START = 20_000, 3, date(2026, 10, 1)
@@ -84,7 +84,7 @@ def test_another_seed_gives_other_events() -> None:
 
 def test_neither_hash_seed_nor_time_zone_shows_and_nothing_heavy_is_imported() -> None:
     code = (
-        "import hashlib, sys; from producer.generate import lines; import producer.cli\n"
+        "import hashlib, sys; from producer.generator.generate import lines; import producer.cli\n"
         "print(hashlib.sha256('\\n'.join(lines(events=3000, days=2)).encode()).hexdigest())\n"
         "print(sorted({m.partition('.')[0] for m in sys.modules} & {'runner', 'pyspark', 'confluent_kafka'}))"
     )
@@ -198,14 +198,14 @@ def test_many_days_make_one_whole_file_a_day(tmp_path: Path, lines: list[str]) -
 def test_the_command_writes_says_so_and_refuses_a_file_for_many_days(tmp_path: Path) -> None:
     run = CliRunner()
     ask = ["generate", "--events", "200", "--start", "2023-01-24", "--seed", "5", "--out"]
-    first = run.invoke(main, [*ask, str(tmp_path / "days"), "--per-day"])
+    first = run.invoke(cli, [*ask, str(tmp_path / "days"), "--per-day"])
     assert first.exit_code == 0
     assert "events-2023-01-24.ndjson.gz  200 events  written" in first.output
-    assert "unchanged" in run.invoke(main, [*ask, str(tmp_path / "days"), "--per-day"]).output
-    refused = run.invoke(main, [*ask, str(tmp_path / "x.ndjson.gz"), "--days", "2"])
+    assert "unchanged" in run.invoke(cli, [*ask, str(tmp_path / "days"), "--per-day"]).output
+    refused = run.invoke(cli, [*ask, str(tmp_path / "x.ndjson.gz"), "--days", "2"])
     assert refused.exit_code == 2
     assert "one file a day" in refused.output
-    assert run.invoke(main, [*ask, str(tmp_path / "days")]).exit_code == 2
+    assert run.invoke(cli, [*ask, str(tmp_path / "days")]).exit_code == 2
 
 
 # ------------------------------------------------------------------------------------- proportions

@@ -90,3 +90,12 @@ def _read(consumer: Consumer, topic: str, partition: int) -> list[Record]:
         headers = tuple((name, value or b"") for name, value in message.headers() or ())
         found.append(Record(partition, message.offset() or 0, message.key(), message.value(), headers))
     return found
+
+
+def delete_all(broker: Broker, topic: str) -> None:
+    """Make a topic forget the records that it holds, as its retention does; their offsets stay used."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    partitions = admin.list_topics(topic, timeout=TIMEOUT).topics[topic].partitions
+    # -1: up to the end.
+    for result in admin.delete_records([TopicPartition(topic, p, -1) for p in partitions]).values():
+        result.result(TIMEOUT)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from producer.generate import lines as generated_lines
+from producer.generator.generate import lines as generated_lines
 from runner import ledger
 from runner.engine.spark.diff import load_table
 from runner.engine.spark.engine import SparkEngine

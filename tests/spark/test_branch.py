@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from producer.generate import lines
+from producer.generator.generate import lines
 from runner.branch import branches, find
 from runner.lake import Lake
 from runner.promote import drop_branch

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from producer.generate import lines as generated_lines
+from producer.generator.generate import lines as generated_lines
 from tests.lab import ROOT, Lab, differences
 from tests.oracle import tables
 

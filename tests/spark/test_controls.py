@@ -15,7 +15,7 @@ import runner.execute.bind
 import runner.execute.sql
 import runner.execute.write
 import runner.node
-from producer.generate import lines as generated_lines
+from producer.generator.generate import lines as generated_lines
 from runner.engine import Diff
 from runner.engine.spark.engine import SparkEngine
 from runner.merge import merge_text

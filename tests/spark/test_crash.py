@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from producer.generate import lines as generated_lines
+from producer.generator.generate import lines as generated_lines
 from runner.crash import KEEP_POINTS, RUN_POINTS
 from runner.rollback import steps_of_run
 from tests.lab import GOLD, ROOT, Lab, assert_same, eager_project

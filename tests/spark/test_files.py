@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from producer.generate import lines as generated_lines
+from producer.generator.generate import lines as generated_lines
 from runner.spec import Severity
 from tests.lab import Lab
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from producer.generate import lines as generated_lines
+from producer.generator.generate import lines as generated_lines
 from tests.lab import GOLD, ROOT, Lab
 
 EVERYTHING = ("bronze.raw_events", "silver.cleaned_events", *GOLD)

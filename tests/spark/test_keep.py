@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from producer.generate import lines
+from producer.generator.generate import lines
 from runner.catalog import COMPACTION
 from runner.errors import Busy, ProjectError
 from runner.lock import target_lock

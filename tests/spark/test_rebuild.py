@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from producer.generate import lines
+from producer.generator.generate import lines
 from tests.lab import Lab, eager_project
 
 SILVER = "silver.cleaned_events"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from producer.generate import lines
+from producer.generator.generate import lines
 from tests.lab import GOLD, Lab, Row, assert_same, differences, eager_project
 
 BRONZE, SILVER = "bronze.raw_events", "silver.cleaned_events"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from producer.generate import lines
+from producer.generator.generate import lines
 from runner.engine.spark.engine import SparkEngine
 from runner.errors import Interrupted
 from tests.lab import GOLD, Lab, differences

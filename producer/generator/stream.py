@@ -14,10 +14,10 @@ from json.encoder import encode_basestring
 from random import Random
 from typing import TypeVar
 
-from producer import schedule, world
-from producer.schedule import Late, Planned, Reconnect, Visit
-from producer.shapes import Actor, Moment, Request, Scribe
-from producer.world import Page, Wiki
+from producer.generator import schedule, world
+from producer.generator.schedule import Late, Planned, Reconnect, Visit
+from producer.generator.shapes import Actor, Moment, Request, Scribe
+from producer.generator.world import Page, Wiki
 
 _T = TypeVar("_T")
 

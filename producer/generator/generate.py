@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from producer.stream import RING, Day
+from producer.generator.stream import RING, Day
 
 START = date(2026, 10, 1)
 

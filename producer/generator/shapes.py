@@ -14,7 +14,7 @@ from json.encoder import encode_basestring
 from random import Random
 from typing import NamedTuple
 
-from producer.world import Page, Wiki
+from producer.generator.world import Page, Wiki
 
 _2026 = date(2026, 1, 1).toordinal()
 # rcid and revision on 2026-01-01, and how many a day: Commons and Wikidata pass 2^31 in 2026.

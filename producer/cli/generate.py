@@ -1,4 +1,4 @@
-"""The command line of the producer: arguments go in, one call is made, text and an exit code come out."""
+"""``producer generate``: events made from a seed go to files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from pathlib import Path
 import click
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """Bring Wikimedia events into the lake."""
-
-
-@main.command()
+@click.command()
 @click.option("--events", type=click.IntRange(min=0), default=20_000, show_default=True, help="Lines in all.")
 @click.option(
     "--days", type=click.IntRange(min=1), default=1, show_default=True, help="Days they spread over."
@@ -38,7 +33,7 @@ def generate(events: int, days: int, seed: int, start: datetime, out: Path, per_
 
     Files that are there with equal bytes are left alone.
     """
-    from producer.generate import write
+    from producer.generator.generate import write
 
     folder = per_day or days > 1
     if folder and (out.is_file() or out.suffix in (".gz", ".ndjson", ".json")):

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from producer.world import HOSTILE_COMMENTS, HOSTILE_TITLES, HOSTILE_USERS
+from producer.generator.world import HOSTILE_COMMENTS, HOSTILE_TITLES, HOSTILE_USERS
 
 Event = dict[str, Any]
 Sent = Event | str

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from random import Random
 
-from producer.oddities import ODDITIES, Oddity
+from producer.generator.oddities import ODDITIES, Oddity
 
 _VOLUME = 6_667  # lines a day for which the sizes below are written
 
