@@ -10,7 +10,7 @@ PYTHON := $(BIN)/python
 PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --use-pep517
 READY := .venv/.ready
 DBT := .venv-dbt/.ready
-SOURCES := runner producer tests dashboards bench
+SOURCES := runner producer live tests dashboards bench
 
 # The amount of generated events, and what else `producer generate` takes.
 EVENTS ?= 20000
@@ -32,7 +32,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: $(READY) ## Create .venv, install what requirements.lock pins, fetch Spark's jars
-	@$(PYTHON) -m compileall -q runner producer
+	@$(PYTHON) -m compileall -q runner producer live
 	@$(PYTHON) -m runner.engine.spark
 
 $(READY): requirements.lock pyproject.toml
@@ -70,9 +70,15 @@ events: setup ## Generated events in data/events: EVENTS=20000 DAYS=2
 summary: setup ## What the gold tables tell: busiest wikis, trending pages, contributors, risks
 	@$(PYTHON) dashboards/summary.py
 
+# What else `python -m live broker` takes: KAFKA="--port 9092 --data DIR".
+.PHONY: kafka
+kafka: setup ## Apache Kafka on port 19092, until Ctrl-C: KAFKA="--port 9092 --data DIR"
+	@exec $(PYTHON) -m live broker $(KAFKA)
+
 .PHONY: test
-test: setup lint ## Everything that must hold: lint, the fast tests, the tests on Spark
-	$(PYTHON) -m pytest -m "not spark"
+test: setup lint ## Everything that must hold: lint, the fast tests, those with Kafka, those on Spark
+	$(PYTHON) -m pytest -m "not spark and not kafka"
+	$(PYTHON) -m pytest -m "kafka and not spark"
 	@$(MAKE) -j2 --output-sync=target spark-histories spark-rest
 
 # Two sessions side by side: the tests that take longest, and all others.
@@ -85,8 +91,8 @@ spark-rest:
 	$(PYTHON) -m pytest -m spark $(addprefix --ignore=,$(HISTORIES))
 
 .PHONY: fast
-fast: setup lint ## What needs no Spark: lint and the fast tests
-	$(PYTHON) -m pytest -m "not spark"
+fast: setup lint ## What needs neither Spark nor Kafka: lint and the fast tests
+	$(PYTHON) -m pytest -m "not spark and not kafka"
 
 # The benchmarks, and what else `python -m bench` takes: BENCH="--rounds 9".
 BENCHES := overhead increment history nothing cold dbt-parse dbt-run
@@ -149,4 +155,4 @@ lock: setup ## Pin the newest versions that pyproject.toml allows
 .PHONY: clean
 clean: ## Remove the environment, the lake, generated data and caches
 	rm -rf .venv .venv-dbt .lake target data bench/results *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find runner producer tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find runner producer live tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,7 +13,7 @@ from typing import Any
 from runner.execute.fit import Change
 from runner.plan import Mode, ModelPlan
 from runner.preview import Preview
-from runner.reads import FilesRead, Method, TableRead
+from runner.reads import FilesRead, Method, TableRead, TopicRead
 from runner.spec import FilesInput, Read
 
 #: Gives a text a look: ``paint("add", text)``; looks are add, remove, hunk, head and dim.
@@ -53,6 +53,8 @@ def _parts(found: Preview, plan: ModelPlan) -> Iterator[tuple[str, str]]:
         yield listed.source.name, _files(listed)
         for name in listed.hidden:
             yield "", f"passes over {name}: hidden, or a link to a folder"
+    for read in plan.topics:
+        yield read.source.name, read.summary()
     yield "checks", f"{found.checks:,}"
     if found.change:
         changes = ", ".join(_changes(found.change))
@@ -183,7 +185,7 @@ def values(found: Preview) -> dict[str, Any]:
     }
     if plan is None:
         return about
-    reads: tuple[TableRead | FilesRead, ...] = (*plan.tables, *plan.files)
+    reads: tuple[TableRead | FilesRead | TopicRead, ...] = (*plan.tables, *plan.files, *plan.topics)
     about |= {
         "reason": plan.reason or _after(found),
         "inputs": [] if plan.mode is Mode.NOTHING else [_input(read, found, plan) for read in reads],
@@ -201,11 +203,17 @@ def values(found: Preview) -> dict[str, Any]:
     return about
 
 
-def _input(read: TableRead | FilesRead, found: Preview, plan: ModelPlan) -> dict[str, Any]:
+def _input(read: TableRead | FilesRead | TopicRead, found: Preview, plan: ModelPlan) -> dict[str, Any]:
     about: dict[str, Any] = {"name": read.source.name, "read": read.source.read.value}
     if isinstance(read, FilesRead):
         size = sum(file.size for file in read.fresh)
         return about | {"files": len(read.fresh), "files_total": read.total, "bytes": size}
+    if isinstance(read, TopicRead):
+        return about | {
+            "topic": read.topic,
+            "records": read.records,
+            "offsets": {str(p): [start, end] for p, (start, end) in read.fresh.items()},
+        }
     about["table"] = str(read.table)
     if read.table in found.awaits:
         return about | {"since": read.since, "until": None, "after": str(read.table)}

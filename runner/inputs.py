@@ -1,11 +1,13 @@
 """What is there to read of each input, from metadata alone: a table's state, a listing of files.
 
-In: a source, the tables' pinned states, the position of its reader. Out: :class:`runner.reads.TableRead` and
-:class:`runner.reads.FilesRead`. ProjectError where an input is not there or cannot be read so.
+In: a source, the tables' pinned states, the position of its reader. Out: :class:`runner.reads.TableRead`,
+:class:`runner.reads.FilesRead` and :class:`runner.reads.TopicRead`. ProjectError where an input is not there
+or cannot be read so.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -17,9 +19,10 @@ from runner.engine import Retained
 from runner.errors import Fault, Place, RunFailed, fail
 from runner.files import Consumed, ManifestStore, content_digest, list_files, unconsumed
 from runner.ledger import InputPosition
-from runner.reads import FilesRead, TableRead
+from runner.reads import FilesRead, TableRead, TopicRead
 from runner.refs import TableRef
-from runner.spec import FilesInput, Model, Read, Source, TableInput
+from runner.spec import FilesInput, KafkaInput, Model, Read, Source, TableInput
+from runner.topics import Topics
 
 
 @dataclass
@@ -137,6 +140,56 @@ def read_files(
     consumed = _manifest(manifests, known.manifest, source.place) if known and known.manifest else {}
     fresh = unconsumed(listing, consumed, source.place)
     return FilesRead(source, fresh, consumed, len(listing.files), listing.hidden)
+
+
+def read_topic(
+    source: Source,
+    origin: KafkaInput,
+    topics: Topics,
+    known: InputPosition | None,
+    *,
+    limit: int | None = None,
+    skip_lost: bool = False,
+) -> TopicRead:
+    """The offsets to read: from where the target's position ends, new partitions from the earliest.
+
+    ``limit``: at most about so many records, shared out among partitions by what each holds. RunFailed
+    where records went before they were read, and where a topic ends before the position (``skip_lost``: go
+    on with the earliest record instead).
+    """
+    extents = topics.extents(origin.topic, source.place)
+    consumed = dict(known.offsets or {}) if known else {}
+    reached = {int(p): offset for p, offset in consumed.pop(origin.topic, {}).items()}
+    since: dict[int, int] = {}
+    for partition, (first, end) in extents.items():
+        start = reached.get(partition, first)
+        if start < first or start > end:
+            if not skip_lost:
+                raise _lost_records(source, origin.topic, partition, start, first, end)
+            start = first
+        since[partition] = start
+    gone = sorted(reached.keys() - extents.keys())
+    if gone and not skip_lost:
+        # A topic never loses a partition: it was deleted and made again.
+        raise _lost_records(source, origin.topic, gone[0], reached[gone[0]], 0, 0)
+    left = {p: extents[p][1] - start for p, start in since.items()}
+    total = sum(left.values())
+    share = 1.0 if limit is None or total <= limit else limit / total
+    until = {p: since[p] + (n if share == 1.0 else math.ceil(n * share)) for p, n in left.items()}
+    behind = total - sum(until[p] - since[p] for p in until)
+    return TopicRead(source, origin.topic, since, until, behind, consumed)
+
+
+def _lost_records(source: Source, topic: str, partition: int, start: int, first: int, end: int) -> RunFailed:
+    if start < first:
+        what = f"{first - start:,} records of {topic}, partition {partition}, went before they were read"
+        why = f"the target has read up to offset {start:,}, and the topic begins at {first:,} now"
+        way = "restore them (`producer replay` sends files again), or give them up with --skip-lost-records"
+    else:
+        what = f"{topic}, partition {partition}, ends at offset {end:,}, before what the target has read"
+        why = f"the target has read up to offset {start:,}: the topic was deleted and made again"
+        way = "read the new topic from its first record with --skip-lost-records; equal keys are merged"
+    return RunFailed(Fault("records-lost", source.place, what, why, way))
 
 
 def _manifest(manifests: ManifestStore, name: str, place: Place) -> Mapping[str, Consumed]:

@@ -36,14 +36,16 @@ _POSITION = (RUN_ID, MODEL, FINGERPRINT, CODE_VERSION, INPUTS, MAXIMA)
 
 @dataclass(frozen=True)
 class InputPosition:
-    """How far one input was consumed: a table's snapshot, a manifest of files, or a content digest."""
+    """How far one input was consumed: a table's snapshot, a manifest of files, a content digest, or the
+    next offsets of topics: topic → partition → offset."""
 
     snapshot: int | None = None
     sequence: int | None = None
     manifest: str | None = None
     digest: str | None = None
+    offsets: Mapping[str, Mapping[str, int]] | None = None
 
-    def to_json(self) -> dict[str, int | str]:
+    def to_json(self) -> dict[str, object]:
         return {key: value for key, value in vars(self).items() if value is not None}
 
 

@@ -17,10 +17,15 @@ _PAUSE = 0.1
 
 
 @contextmanager
-def target_lock(folder: Path, table: TableRef, *, timeout: float, run_id: str) -> Iterator[None]:
-    """Hold the lock of a target; :class:`Busy`, naming the holder, after ``timeout`` seconds."""
+def target_lock(
+    folder: Path, table: TableRef, *, timeout: float, run_id: str, purpose: str = ""
+) -> Iterator[None]:
+    """Hold the lock of a target; :class:`Busy`, naming the holder, after ``timeout`` seconds.
+
+    ``purpose``: of a lock beside it, for who does more than write once.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{table}.lock"
+    path = folder / f"{table}{purpose and '.'}{purpose}.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         deadline = time.monotonic() + timeout

@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from runner.catalog import MAIN, TableState
 from runner.check.freshness import commit_times, judge_freshness
@@ -18,7 +18,7 @@ from runner.check.gate import CheckResult, judge
 from runner.check.table import check_table, require_references
 from runner.crash import crash_point
 from runner.engine import Conflict, Engine
-from runner.errors import Busy, Fault, GateClosed, RunnerError
+from runner.errors import Busy, Fault, GateClosed, Place, RunnerError
 from runner.execute import Run, Staged, Written
 from runner.execute.fit import refuse_on_branch, schema_change
 from runner.execute.stage import stage
@@ -32,6 +32,7 @@ from runner.refs import TableRef
 from runner.render import Rendered
 from runner.schedule import Stop
 from runner.spec import Model, Project
+from runner.topics import Brokers, Topics
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,9 @@ class Shared:
     full_refresh: bool
     allow_deletes: bool
     allow_schema_change: bool = False
+    topics: Topics = field(default_factory=lambda: Brokers({}, Place("profiles.yml")))
+    limit: int | None = None
+    skip_lost: bool = False
 
     @property
     def frozen(self) -> bool:
@@ -89,6 +93,9 @@ def run_node(
             root=shared.project.root,
             pins=shared.pins,
             manifests=shared.lake.manifests,
+            topics=shared.topics,
+            limit=shared.limit,
+            skip_lost=shared.skip_lost,
             code_version=shared.code_version,
             full_refresh=shared.full_refresh,
             developing=shared.lake.branch != MAIN,
@@ -190,6 +197,7 @@ def run_of(shared: Shared, model: Model) -> Run:
         lake.branch,
         aside.reading if aside and aside.reading != MAIN else None,
         shared.frozen,
+        shared.project.profile.kafka,
     )
 
 
@@ -261,7 +269,7 @@ def _result(
         seconds=time.monotonic() - started,
         mode=plan.mode.value,
         reason=plan.reason,
-        counts=_counts(written, written.staged) if written else {},
+        counts=_counts(written, written.staged) | _behind(plan) if written else {},
         snapshot=written.snapshot if written else None,
         checks=checks,
     )
@@ -279,6 +287,11 @@ def _counts(written: Written, staged: Staged) -> dict[str, int]:
         "files_scanned": staged.files_scanned,
         "files_total": staged.files_total,
     }
+
+
+def _behind(plan: ModelPlan) -> dict[str, int]:
+    """Records of topics that a later run reads."""
+    return {"records_behind": sum(read.behind for read in plan.topics)} if plan.topics else {}
 
 
 def failed_node(model: Model, error: RunnerError, seconds: float, faults: tuple[Fault, ...]) -> NodeResult:

@@ -12,17 +12,17 @@ from pathlib import Path
 
 from runner import ledger
 from runner.catalog import Snapshot, TableState
-from runner.errors import fail
 from runner.files import ManifestStore
-from runner.inputs import Pins, read_files, read_table
+from runner.inputs import Pins, read_files, read_table, read_topic
 from runner.ledger import Position
-from runner.reads import FilesRead, TableRead
+from runner.reads import FilesRead, TableRead, TopicRead
 from runner.refuse import cannot_continue, cannot_refresh, newer_code, retained_rows
 from runner.render import Rendered
 from runner.spec import FilesInput, KafkaInput, Model, Read, Source, TableInput
+from runner.topics import Topics
 
 #: Up to these a query takes less time than planning it does.
-_FEW_ROWS, _FEW_BYTES = 1_000_000, 256_000_000
+_FEW_ROWS, _FEW_BYTES, _FEW_RECORDS = 1_000_000, 256_000_000, 200_000
 
 
 class Mode(StrEnum):
@@ -46,6 +46,7 @@ class ModelPlan:
     files: tuple[FilesRead, ...]
     target: TableState | None
     previous: Position | None
+    topics: tuple[TopicRead, ...] = ()
 
     @property
     def base(self) -> Snapshot | None:
@@ -58,11 +59,12 @@ class ModelPlan:
         return (
             sum(read.most(whole=whole) for read in self.tables) <= _FEW_ROWS
             and sum(file.size for listed in self.files for file in listed.fresh) <= _FEW_BYTES
+            and sum(read.records for read in self.topics) <= _FEW_RECORDS
         )
 
-    def reading(self, source: Source) -> TableRead | FilesRead:
+    def reading(self, source: Source) -> TableRead | FilesRead | TopicRead:
         """How ``source`` is read."""
-        reads: tuple[TableRead | FilesRead, ...] = (*self.tables, *self.files)
+        reads: tuple[TableRead | FilesRead | TopicRead, ...] = (*self.tables, *self.files, *self.topics)
         return next(read for read in reads if read.source is source)
 
     def summary(self) -> str:
@@ -73,6 +75,7 @@ class ModelPlan:
         for listed in self.files:
             if listed.source.read is Read.CHANGES:
                 parts.append(f"{len(listed.fresh)} of {listed.total} files")
+        parts += [read.summary() for read in self.topics]
         range_ = f"{self.mode}: {', '.join(parts)}" if parts else str(self.mode)
         return f"{range_} | {self.reason}" if self.reason else range_
 
@@ -84,11 +87,15 @@ def make_plan(
     root: Path,
     pins: Pins,
     manifests: ManifestStore,
+    topics: Topics,
     code_version: str,
     full_refresh: bool = False,
     developing: bool = False,
+    limit: int | None = None,
+    skip_lost: bool = False,
 ) -> ModelPlan:
     """The plan of one model. ``developing``: on a branch of one's own, where any code may follow any other.
+    ``limit``, ``skip_lost``: of topics, as for :func:`runner.inputs.read_topic`.
 
     Raises ProjectError where an input is not there or newer code built the target, RunFailed where a state
     cannot be continued from or a rebuild would lose rows.
@@ -108,15 +115,14 @@ def make_plan(
         for source in model.sources
         if isinstance(source.origin, FilesInput)
     )
-    kafka = next((s for s in model.sources if isinstance(s.origin, KafkaInput)), None)
-    if kafka is not None:
-        raise fail(
-            "stream-input",
-            kafka.place,
-            f"'{kafka.name}' is a Kafka topic, which this version of the runner does not read",
-            fix="read files: `files: {path: …, format: text}` with `read: changes`",
-        )
-    mode, reason = _decide(model, rendered.fingerprint, previous, tables, files, full_refresh=full_refresh)
+    streams = tuple(
+        read_topic(source, source.origin, topics, known.get(source.name), limit=limit, skip_lost=skip_lost)
+        for source in model.sources
+        if isinstance(source.origin, KafkaInput)
+    )
+    mode, reason = _decide(
+        model, rendered.fingerprint, previous, tables, files, streams, full_refresh=full_refresh
+    )
     if mode is Mode.REBUILD and previous is not None and not full_refresh:
         if previous.fingerprint != rendered.fingerprint and model.on_change == "rebuild" and not developing:
             refused = newer_code(model, rendered.fingerprint, target, code_version)
@@ -124,7 +130,7 @@ def make_plan(
                 raise refused
         if lost := retained_rows(model, reason, tables):
             raise lost
-    return ModelPlan(model, rendered, mode, reason, tables, files, target, previous)
+    return ModelPlan(model, rendered, mode, reason, tables, files, target, previous, streams)
 
 
 def _decide(
@@ -133,6 +139,7 @@ def _decide(
     previous: Position | None,
     tables: tuple[TableRead, ...],
     files: tuple[FilesRead, ...],
+    topics: tuple[TopicRead, ...],
     *,
     full_refresh: bool,
 ) -> tuple[Mode, str]:
@@ -140,6 +147,7 @@ def _decide(
         if gone := next((read for read in tables if read.lost and read.source.read is not Read.ALL), None):
             raise cannot_continue(model, gone)
         fresh = any(read.fresh for read in files if read.source.read is Read.CHANGES)
+        fresh |= any(read.fresh for read in topics)
         moved = any(read.changed for read in tables if read.source.read is not Read.ALL)
         return (Mode.APPEND, "") if fresh or moved else (Mode.NOTHING, "")
     if full_refresh:

@@ -25,6 +25,7 @@ from runner.plan import Mode, ModelPlan, make_plan
 from runner.refs import TableRef
 from runner.render import Rendered
 from runner.spec import Model, Project
+from runner.topics import Brokers, Topics
 
 #: The id of a snapshot that is not there yet.
 _TO_COME = -1
@@ -103,6 +104,7 @@ def preview(
     expected = _Expected(lake.catalog, lake.branch)
     frozen = lake.branch != MAIN and not allow_schema_change
     pins = Pins(expected, {})
+    topics = Brokers(project.profile.kafka, project.profile.place)
     skipped: dict[str, str] = {}
     for model in models:
         if cause := skipped.get(model.id):
@@ -111,7 +113,7 @@ def preview(
         try:
             if faults := broken.get(model.id):
                 raise ProjectError(faults)
-            found = _preview(model, rendered[model.id], project, lake, pins, full_refresh)
+            found = _preview(model, rendered[model.id], project, lake, pins, topics, full_refresh)
             if frozen and found.plan:
                 refuse_on_branch(model, found.change, found.plan.target)
         except RunnerError as error:
@@ -145,7 +147,13 @@ def _compiled(
 
 
 def _preview(
-    model: Model, rendered: Rendered, project: Project, lake: Lake, pins: Pins, full_refresh: bool
+    model: Model,
+    rendered: Rendered,
+    project: Project,
+    lake: Lake,
+    pins: Pins,
+    topics: Topics,
+    full_refresh: bool,
 ) -> Preview:
     plan = make_plan(
         model,
@@ -153,6 +161,7 @@ def _preview(
         root=project.root,
         pins=pins,
         manifests=lake.manifests,
+        topics=topics,
         code_version=__version__,
         full_refresh=full_refresh,
         developing=lake.branch != MAIN,

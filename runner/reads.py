@@ -6,7 +6,7 @@ Inert values, made by ``inputs`` from metadata, for people and for ``execute``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from runner import ledger
@@ -109,6 +109,45 @@ class FilesRead:
     total: int
     hidden: tuple[str, ...] = ()
     digest: str | None = None  # of the content, where the files are read whole
+
+
+@dataclass(frozen=True)
+class TopicRead:
+    """A topic: offsets ``since`` (the first to read) and ``until`` (the first not to), by partition.
+
+    ``behind``: records that are there and left to a later run; ``others``: how far topics were consumed
+    that the source named before.
+    """
+
+    source: Source
+    topic: str
+    since: Mapping[int, int]
+    until: Mapping[int, int]
+    behind: int = 0
+    others: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def fresh(self) -> Mapping[int, tuple[int, int]]:
+        """The offsets to read of the partitions that have some."""
+        return {p: (self.since[p], end) for p, end in self.until.items() if end > self.since[p]}
+
+    @property
+    def records(self) -> int:
+        """At most so many: transactions and compaction leave offsets without a record."""
+        return sum(end - start for start, end in self.fresh.values())
+
+    def summary(self) -> str:
+        """What is read, for people: ``stream of raw-events, 1,204 records in 2 of 3 partitions``."""
+        if not self.fresh:
+            return f"{self.topic} has nothing new"
+        records = f"{self.records:,} record{'s' * (self.records != 1)}"
+        partitions = f"{len(self.fresh)} of {len(self.until)} partition{'s' * (len(self.until) != 1)}"
+        what = f"stream of {self.topic}, {records} in {partitions}"
+        return f"{what}, {self.behind:,} more behind" if self.behind else what
+
+    def position(self) -> InputPosition:
+        reached = {str(p): offset for p, offset in sorted(self.until.items())}
+        return InputPosition(offsets={**self.others, self.topic: reached})
 
 
 def moves_nothing(snapshot: Snapshot) -> bool:

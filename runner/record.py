@@ -72,6 +72,12 @@ class Journal:
             self._write(document)
             self.keep(document)
 
+    def put(self, result: NodeResult) -> None:
+        """Record how a model stands, in place of what was recorded of it before."""
+        with self._one_at_a_time:
+            self.results[:] = [r for r in self.results if r.model != result.model]
+        self.add(result)
+
     def _write(self, document: Mapping[str, Any]) -> None:
         write_atomically(self.path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 

@@ -18,10 +18,10 @@ from runner.files import InputFile, list_files
 from runner.inputs import read_table
 from runner.node import Shared, clean, run_of
 from runner.plan import Mode, ModelPlan
-from runner.reads import FilesRead, TableRead
+from runner.reads import FilesRead, TableRead, TopicRead
 from runner.record import NodeResult
 from runner.render import Rendered
-from runner.spec import FilesInput, Model, Source, TableInput
+from runner.spec import FilesInput, KafkaInput, Model, Source, TableInput
 
 #: What the journal says of such a run.
 MODE = "empty"
@@ -82,8 +82,13 @@ def _plan(model: Model, rendered: Rendered, shared: Shared) -> ModelPlan:
         for source in model.sources
         if isinstance(source.origin, FilesInput)
     )
+    topics = tuple(
+        TopicRead(source, source.origin.topic, {}, {})
+        for source in model.sources
+        if isinstance(source.origin, KafkaInput)
+    )
     target = shared.pins.catalog.table(model.target.table)
-    return ModelPlan(model, rendered, Mode.APPEND, "", tables, files, target, None)
+    return ModelPlan(model, rendered, Mode.APPEND, "", tables, files, target, None, topics)
 
 
 def _there(source: Source, origin: TableInput, shared: Shared, model: Model) -> bool:

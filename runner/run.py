@@ -36,6 +36,7 @@ from runner.render import Rendered
 from runner.schedule import Stop, Work, run_in_order
 from runner.sessions import Sessions, engine_died, start_spark
 from runner.spec import Model, Project
+from runner.topics import Brokers
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class RunOptions:
     ``empty``: without rows (:mod:`runner.rehearse`); ``artifacts``: where the journal goes; ``args``: what it
     says was asked for.
 
+    ``skip_lost``: read on where records of a topic went before they were read;
     ``branch``: what is written, main or a development branch; ``afresh``: tables whose development branch
     is made anew from main.
     """
@@ -58,6 +60,7 @@ class RunOptions:
     branch: str = MAIN
     afresh: frozenset[TableRef] = frozenset()
     allow_schema_change: bool = False
+    skip_lost: bool = False
     args: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -110,6 +113,8 @@ def run(
         full_refresh=options.full_refresh,
         allow_deletes=options.allow_deletes,
         allow_schema_change=options.allow_schema_change,
+        topics=Brokers(project.profile.kafka, project.profile.place),
+        skip_lost=options.skip_lost,
     )
     with History(lake, run_id, _Reporter(on_event, len(models), len(models), "ops").warn) as history:
         journal = Journal(
@@ -260,6 +265,8 @@ def describe(result: NodeResult) -> str:
     for key in ("dropped", "quarantined", "late"):
         if number := counts.get(f"rows_{key}"):
             parts.append(f"{number:,} {key}")
+    if behind := counts.get("records_behind"):
+        parts.append(f"{behind:,} behind")
     parts.append(_counted(len(result.checks), "check"))
     return " | ".join([*parts, *warned])
 

@@ -70,11 +70,14 @@ def start_keeper(project: Project, lake: Lake, artifacts: Path) -> Keeper:
     return SparkKeeper(start_spark(project, lake, artifacts))
 
 
-def start_spark(project: Project, lake: Lake, artifacts: Path) -> SparkEngine:
-    """A new session on the lake; its log goes below ``artifacts``."""
+def start_spark(project: Project, lake: Lake, artifacts: Path, *, long: bool = False) -> SparkEngine:
+    """A new session on the lake; its log goes below ``artifacts``. ``long``: it works for hours."""
     from runner.engine.spark.launch import launch  # the JVM starts here and nowhere else
 
-    spark = launch(conf=project.profile.conf, log_file=artifacts / "logs" / "spark.log")
+    # The jars of topics are loaded by those who read some.
+    groups = ("kafka",) if any(model.streams for model in project.models) else ()
+    log = artifacts / "logs" / ("stream.log" if long else "spark.log")
+    spark = launch(conf=project.profile.conf, log_file=log, groups=groups, long=long)
     # After the launch, which imports pyspark while the JVM boots.
     from runner.engine.spark.engine import SparkEngine
 

@@ -239,11 +239,16 @@ class Dedupe:
 
 @dataclass(frozen=True)
 class Late:
-    """Rows whose ``column`` lies more than ``after`` behind are counted, never dropped."""
+    """Rows whose ``column`` lies more than ``after`` behind are counted, never dropped.
+
+    Behind the column ``received`` where rows come from a stream, behind the highest ``column`` of earlier
+    arrivals where they come from files.
+    """
 
     column: str
     after: dt.timedelta
     place: Place
+    received: str = ""
 
 
 @dataclass(frozen=True)
@@ -306,6 +311,11 @@ class Model:
         return next((s for s in self.sources if s.read is not Read.ALL), None)
 
     @property
+    def streams(self) -> bool:
+        """Whether a source is a topic."""
+        return any(s.read is Read.STREAM for s in self.sources)
+
+    @property
     def replayable(self) -> bool:
         """Whether the target can be rebuilt: not fed by a stream or by files read ``changes``."""
         return not self.history and not any(
@@ -338,6 +348,7 @@ class Profile:
     type: str = "local"  # local | glue | s3tables
     conf: Mapping[str, str] = field(default_factory=dict)
     vars: Mapping[str, object] = field(default_factory=dict)
+    kafka: Mapping[str, str] = field(default_factory=dict)  # settings of Kafka's clients
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,11 @@ pytest_plugins = ["runner.testing.plugin"]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tier follows from what a test uses, so nobody can forget the marker."""
     for item in items:
-        used = {"spark", "run_model"} & set(getattr(item, "fixturenames", ()))
-        if used or item.get_closest_marker("model"):
+        used = set(getattr(item, "fixturenames", ()))
+        if used & {"spark", "run_model"} or item.get_closest_marker("model"):
             item.add_marker(pytest.mark.spark)
+        if "broker" in used:
+            item.add_marker(pytest.mark.kafka)
 
 
 @pytest.fixture(scope="session")

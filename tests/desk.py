@@ -13,7 +13,7 @@ from runner.plan import Mode, ModelPlan, make_plan
 from runner.refs import TableRef
 from runner.spec import Model
 from tests.nouns import files, model, rendered
-from tests.paper import PaperLake
+from tests.paper import PaperLake, PaperTopics
 
 RAW, ORDERS, RATES = TableRef("bronze", "raw"), TableRef("silver", "orders"), TableRef("bronze", "rates")
 
@@ -28,6 +28,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.lake = PaperLake(self.root / "lake")
         self.manifests = ManifestStore(self.root / "lake" / "_manifests")
+        self.topics = PaperTopics()
         self.renew()
 
     def renew(self) -> None:
@@ -53,6 +54,7 @@ class Desk:
             rendered(fingerprint),
             root=self.root,
             pins=self.pins,
+            topics=self.topics,
             manifests=self.manifests,
             code_version="0.9.0",
             full_refresh=full_refresh,

@@ -190,3 +190,13 @@ class PaperLake:
 def _type(of: Any) -> Any:
     """Spark's name of a simple type as Iceberg's; Iceberg's nested types as they are."""
     return _ICEBERG.get(of, of) if isinstance(of, str) else of
+
+
+class PaperTopics:
+    """Topics on paper: name → partition → (first offset, next offset)."""
+
+    def __init__(self) -> None:
+        self.topics: dict[str, dict[int, tuple[int, int]]] = {}
+
+    def extents(self, topic: str, place: Any) -> dict[int, tuple[int, int]]:
+        return dict(self.topics[topic])

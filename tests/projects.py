@@ -117,6 +117,8 @@ def _model(model: Model) -> dict[str, Any]:
         found["dedupe"] = {"order": list(model.dedupe.order)}
     if model.late:
         found["late"] = {"column": model.late.column, "after": _duration(model.late.after)}
+        if model.late.received:
+            found["late"]["received"] = model.late.received
     return found
 
 

@@ -219,7 +219,14 @@ def models(draw: st.DrawFn, name: str, pipeline: str) -> Model:
             st.none() | st.builds(Dedupe, st.lists(words, min_size=1, max_size=2).map(tuple), st.just(HERE))
         ),
         late=draw(
-            st.none() | st.builds(Late, st.sampled_from(["a_helper", *times]), durations, st.just(HERE))
+            st.none()
+            | st.builds(
+                Late,
+                st.sampled_from(["a_helper", *times]),
+                durations,
+                st.just(HERE),
+                st.sampled_from(["a_helper", *times]),
+            )
         ),
         checks=tuple(
             Check(kind, f"of_model_{i}", HERE, None, arguments[kind]) for i, kind in enumerate(model_checks)

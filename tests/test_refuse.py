@@ -9,7 +9,7 @@ import pytest
 from runner import ledger
 from runner.errors import Fault, ProjectError, RunFailed
 from runner.plan import Mode
-from runner.spec import KafkaInput, Read, Source
+from runner.spec import Read
 from tests.desk import ORDERS, RAW, Desk, at, outcome
 from tests.nouns import HERE, model, reads, target
 
@@ -132,10 +132,3 @@ def test_changes_of_a_v2_table_cannot_be_told(desk: Desk, read: Read) -> None:
 def test_a_v2_table_can_be_read_whole(desk: Desk) -> None:
     desk.input(format_version=2)
     assert desk.plan(model(reads("bronze.raw", Read.ALL))).mode is Mode.REBUILD
-
-
-def test_a_topic_is_refused_by_name(desk: Desk) -> None:
-    topic = Source("events", KafkaInput("raw-events"), Read.STREAM, HERE)
-    with pytest.raises(ProjectError) as error:
-        desk.plan(model(topic))
-    assert [f.code for f in error.value.faults] == ["stream-input"]

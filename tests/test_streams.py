@@ -22,6 +22,7 @@ def root(sound_project: Path) -> Path:
 LINES = {
     "run": (["-s", "nope"], ["--bogus"]),
     "retry": ([], ["--bogus"]),
+    "stream": ([], ["-p", "gold"]),
     "plan": (["-p", "silver"], ["-s", "nope"]),
     "check": (["-s", "orders"], ["--vars", "x"]),
     "branch": (["ls"], ["nope"]),

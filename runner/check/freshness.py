@@ -16,7 +16,7 @@ from runner.catalog import Snapshot, TableState
 from runner.check.gate import CheckResult
 from runner.errors import Fault
 from runner.refs import TableRef
-from runner.spec import Check, Model, Read, Severity, TableInput
+from runner.spec import Check, KafkaInput, Model, Read, Severity, TableInput
 
 _LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 _FAR_AHEAD = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -45,7 +45,8 @@ def commit_times(
     state: Callable[[TableRef], TableState | None],
     modified_ms: Callable[[str], Iterable[int]],
 ) -> dict[str, dt.datetime | None]:
-    """When the inputs that move last changed: commits of tables, modification times of files.
+    """When the inputs that move last changed: commits of tables, modification times of files; of topics, when
+    the target last took records from them.
 
     Inputs read ``all`` count only where there are no others: reference data may rest for years.
     ``modified_ms``: of the files of a source.
@@ -55,6 +56,8 @@ def commit_times(
     for source in moving:
         if isinstance(source.origin, TableInput):
             found[str(source.origin.table)] = _last_change(state(source.origin.table))
+        elif isinstance(source.origin, KafkaInput):
+            found[f"'{source.name}'"] = _last_change(state(model.target.table))
         else:
             newest = max(modified_ms(source.name), default=None)
             found[f"'{source.name}'"] = None if newest is None else _from_ms(newest)

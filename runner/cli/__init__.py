@@ -26,6 +26,7 @@ from runner.cli.diff import diff
 from runner.cli.lint import lint
 from runner.cli.plan import plan
 from runner.cli.run import retry, run
+from runner.cli.stream import stream as follow
 from runner.cli.test import test
 from runner.console import Console
 from runner.errors import Interrupted, RunnerError
@@ -47,6 +48,7 @@ def cli(ctx: click.Context) -> None:
 for verb in (
     run,
     retry,
+    follow,
     plan,
     check,
     branch,

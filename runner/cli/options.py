@@ -103,6 +103,11 @@ NO_CACHE = click.option(
     is_flag=True,
     help="Look at every file again; neither use nor keep answers in target/cache/.",
 )
+SKIP_LOST = click.option(
+    "--skip-lost-records",
+    is_flag=True,
+    help="Go on where records of a topic went before they were read; without it that is an error.",
+)
 LOCK_TIMEOUT = click.option(
     "--lock-timeout",
     type=click.FloatRange(min=0),

@@ -13,7 +13,7 @@ import click
 
 from runner.argv import Verb, names
 from runner.catalog import MAIN
-from runner.cli.options import ALLOW_SCHEMA_CHANGE, BRANCH, LOCK_TIMEOUT, THREADS, Ask, asks
+from runner.cli.options import ALLOW_SCHEMA_CHANGE, BRANCH, LOCK_TIMEOUT, SKIP_LOST, THREADS, Ask, asks
 from runner.console import summary_line
 from runner.errors import Fault, ProjectError, did_you_mean, fail
 
@@ -40,6 +40,7 @@ _FAIL_FAST = click.option("-x", "--fail-fast", is_flag=True, help="Stop at the f
 @click.option(
     "--empty", is_flag=True, help="Without rows: try queries and MERGEs on Spark, and create missing tables."
 )
+@SKIP_LOST
 @BRANCH
 @ALLOW_SCHEMA_CHANGE
 def run(
@@ -51,6 +52,7 @@ def run(
     full_refresh: bool,
     allow_deletes: bool,
     empty: bool,
+    skip_lost_records: bool,
     branch: str,
     allow_schema_change: bool,
 ) -> int:
@@ -75,6 +77,7 @@ def run(
         allow_deletes=allow_deletes,
         branch=branch,
         allow_schema_change=allow_schema_change,
+        skip_lost=skip_lost_records,
     )
     if not ask.narrowed:
         _keep_manifest(project, rendered)

@@ -65,6 +65,12 @@ class Engine(Protocol):
     def bind_text(self, view: str, files: Sequence[InputFile], received_at: str) -> None:
         """``view`` = the lines of the files, with the fixed input columns."""
 
+    def bind_topic(
+        self, view: str, topic: str, offsets: Mapping[int, tuple[int, int]], settings: Mapping[str, str]
+    ) -> None:
+        """``view`` = a topic's records with the fixed input columns; ``offsets``: the first of each partition
+        and the one after the last. Offsets that are gone fail the query."""
+
     def bind_files(self, view: str, files: Sequence[InputFile], format: str) -> None:
         """``view`` = the files' rows with their own columns (csv with a header: strings)."""
 

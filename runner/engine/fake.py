@@ -173,6 +173,11 @@ class FakeEngine:
     def rows(self, sql: str) -> list[dict[str, Any]]:
         return self._ask("rows", [], sql=sql)
 
+    def bind_topic(
+        self, view: str, topic: str, offsets: Mapping[int, tuple[int, int]], settings: Mapping[str, str]
+    ) -> None:
+        self._ask("bind_topic", None, view=view, topic=topic, offsets=offsets, settings=settings)
+
     def stream_rows(self, sql: str) -> Iterator[dict[str, Any]]:
         return iter(self._ask("stream_rows", [], sql=sql))
 

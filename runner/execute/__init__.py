@@ -26,7 +26,8 @@ class Run:
     """What the statements of one run share. ``scratch``: a folder for staged rows.
 
     ``onto``: main or the development branch that is published to; ``aside``: the branch on which the
-    target's quarantine is read (None: main); ``frozen``: tables keep their schema.
+    target's quarantine is read (None: main); ``frozen``: tables keep their schema; ``kafka``: settings of its
+    clients.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Run:
     onto: str = MAIN
     aside: str | None = None
     frozen: bool = False
+    kafka: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def branch(self) -> str:

@@ -53,6 +53,8 @@ def bind(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Bound:
         _bind_table(read, plan, engine, bound)
     for listed in plan.files:
         _bind_files(listed, engine, run)
+    for stream in plan.topics:
+        engine.bind_topic(view_name(stream.source.name), stream.topic, stream.fresh, run.kafka)
     incremental = plan.mode is Mode.INCREMENTAL
     affected = [r for r in plan.tables if r.source.read is Read.AFFECTED] if incremental else []
     if affected:

@@ -182,6 +182,10 @@ class Staging:
             behind = f"CASE WHEN NOT _gone AND NOT _aside THEN {quote(late.column)} END"
             found["late_min"] = f"CAST(min({behind}) AS STRING)"
             found["late_max"] = f"CAST(max({behind}) AS STRING)"
+            if self.model.streams:
+                seconds = int(late.after.total_seconds())
+                bound = f"{quote(late.received)} - make_dt_interval(0, 0, 0, {seconds})"
+                found["late"] = f"count_if({behind} < {bound})"
         for i, check in enumerate(timed(self.model)):
             found[f"newest_{i}"] = newest_sql(check, "NOT _gone AND NOT _aside")
         return found

@@ -139,6 +139,8 @@ def _late(
         f" TIMESTAMP'{lowest}' < {top} - make_dt_interval(0, 0, 0, {seconds}) AS possible"
     )[0]
     highest_seen = {late.column: str(found["top"])}
+    if plan.model.streams:  # compared with its own time of arrival, in the pass that staged it
+        return int(counts.get("late") or 0), highest_seen
     order = plan.model.dedupe.order if plan.model.dedupe else ()
     # Where even the lowest value is near the highest, no row is read for it.
     if not found["possible"] or not order:

@@ -87,6 +87,7 @@ def position_of(staged: Staged, run: Run) -> Position:
     plan = staged.plan
     run.code.write(plan.model, plan.rendered)
     inputs: dict[str, InputPosition] = {read.source.name: read.position() for read in plan.tables}
+    inputs |= {stream.source.name: stream.position() for stream in plan.topics}
     for listed in plan.files:
         if listed.source.read is Read.ALL:
             inputs[listed.source.name] = InputPosition(digest=listed.digest)

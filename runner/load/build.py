@@ -35,15 +35,15 @@ from runner.spec import (
 )
 
 
-def build_model(record: Record, *, pipeline: str, variables: Mapping[str, object]) -> Model:
-    """A model from the record of its YAML; ``variables``: merged."""
+def build_model(record: Record, *, pipeline: str, variables: Mapping[str, object], profile: str) -> Model:
+    """A model from the record of its YAML; ``variables``: merged; ``profile``: the target of profiles.yml."""
     target = cast(Record, record.get("target"))
     return Model(
         name=record.text("name"),
         pipeline=pipeline,
         place=record.place_of("name"),
         sql=record.text("sql"),
-        sources=tuple(_source(name, at) for name, at in record.named("sources").items()),
+        sources=tuple(_source(name, at, profile) for name, at in record.named("sources").items()),
         target=_target(target),
         description=record.text("description"),
         tags=record.texts("tags"),
@@ -68,6 +68,7 @@ def build_profile(name: str, record: Record, variables: Mapping[str, object]) ->
         type=record.text("type", "local"),
         conf={key: cast(str, at.value) for key, at in record.named("conf").items()},
         vars=variables,
+        kafka={key: cast(str, at.value) for key, at in record.named("kafka").items()},
     )
 
 
@@ -76,15 +77,22 @@ def build_variables(record: Record | None) -> dict[str, object]:
     return {} if record is None else {name: at.value for name, at in record.named("vars").items()}
 
 
-def _source(name: str, at: At) -> Source:
+def origin_of(written: Record, profile: str) -> Record:
+    """Of what is written of a source, the part that says where ``profile`` reads it from."""
+    other = written.named("targets").get(profile)
+    return cast(Record, other.value) if other else written
+
+
+def _source(name: str, at: At, profile: str) -> Source:
     record = cast(Record, at.value)
+    chosen = origin_of(record, profile)
     origin: TableInput | FilesInput | KafkaInput
-    if files := record.record("files"):
+    if files := chosen.record("files"):
         origin = FilesInput(files.text("path"), files.text("format"))
-    elif kafka := record.record("kafka"):
+    elif kafka := chosen.record("kafka"):
         origin = KafkaInput(kafka.text("topic"))
     else:
-        origin = TableInput(cast(TableRef, record.get("table")))
+        origin = TableInput(cast(TableRef, chosen.get("table")))
     by = tuple(
         {column: cast(str, sql.value) for column, sql in cast("Mapping[str, At]", mapping.value).items()}
         for mapping in record.many("by")
@@ -93,7 +101,7 @@ def _source(name: str, at: At) -> Source:
         {column: sql.place for column, sql in cast("Mapping[str, At]", mapping.value).items()}
         for mapping in record.many("by")
     )
-    return Source(name, origin, Read(record.text("read")), at.place, by, places)
+    return Source(name, origin, Read(chosen.text("read")), at.place, by, places)
 
 
 def _target(record: Record) -> Target:
@@ -207,4 +215,9 @@ def _dedupe(record: Record | None) -> Dedupe | None:
 def _late(record: Record | None) -> Late | None:
     if record is None:
         return None
-    return Late(record.text("column"), cast(dt.timedelta, record.get("after")), record.place_of("column"))
+    return Late(
+        record.text("column"),
+        cast(dt.timedelta, record.get("after")),
+        record.place_of("column"),
+        record.text("received"),
+    )

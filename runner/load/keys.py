@@ -266,34 +266,43 @@ TARGET = Object(
         "maintenance": Key(MAINTENANCE, "What `runner maintain` does with the table."),
     },
 )
+_ORIGINS = {
+    "table": Key(TABLE, "A table of the lake."),
+    "files": Key(
+        Object(
+            "files",
+            {
+                "path": Key(TEXT, "A file, a glob or a folder, relative to the project.", True),
+                "format": Key(One(Kind.TEXT, ("text", "json", "csv", "parquet")), "What they hold.", True),
+            },
+        ),
+        "Files of data.",
+    ),
+    "kafka": Key(
+        Object("kafka", {"topic": Key(TEXT, "The topic's name.", True)}),
+        "A topic; brokers are the profile's.",
+    ),
+    "read": Key(
+        One(Kind.TEXT, ("all", "changes", "affected", "stream")),
+        "How it is read. Tables: all, changes, affected; files: all, changes; kafka: stream.",
+        True,
+    ),
+}
+_ORIGIN = ("table", "files", "kafka")
 SOURCE = Object(
     "source",
     {
-        "table": Key(TABLE, "A table of the lake."),
-        "files": Key(
-            Object(
-                "files",
-                {
-                    "path": Key(TEXT, "A file, a glob or a folder, relative to the project.", True),
-                    "format": Key(
-                        One(Kind.TEXT, ("text", "json", "csv", "parquet")), "What the files hold.", True
-                    ),
-                },
-            ),
-            "Files of data.",
-        ),
-        "kafka": Key(Object("kafka", {"topic": Key(TEXT, "The topic's name.", True)}), "A topic of Kafka."),
-        "read": Key(
-            One(Kind.TEXT, ("all", "changes", "affected", "stream")),
-            "How it is read. Tables: all, changes, affected; files: all, changes; kafka: stream.",
-            True,
+        **_ORIGINS,
+        "targets": Key(
+            Named(Object("source of a target", _ORIGINS, one_of=_ORIGIN), Kind.TEXT),
+            "Where a target of profiles.yml reads it from instead: target → origin and read.",
         ),
         "by": Key(
             Many(Named(TEXT, least=1), least=1, or_one=True),
             "For `read: affected`: the groups a row belongs to, key column → SQL expression.",
         ),
     },
-    one_of=("table", "files", "kafka"),
+    one_of=_ORIGIN,
 )
 MODEL = Object(
     "model",
@@ -334,6 +343,7 @@ MODEL = Object(
                 {
                     "column": Key(NAME, "A timestamp column.", True),
                     "after": Key(DURATION, "How far behind is late: 5m.", True),
+                    "received": Key(NAME, "The column with `received_at`; rows of a stream lie behind it."),
                 },
             ),
             "Late rows are counted, never dropped.",
@@ -374,6 +384,10 @@ PROFILES = Object(
                         "catalog": Key(NAME, "The catalog's name in Spark SQL.", default="lake"),
                         "warehouse": Key(TEXT, "A folder, or a URI.", default=".lake"),
                         "conf": Key(Named(One(Kind.SETTING), Kind.TEXT), "Settings of Spark."),
+                        "kafka": Key(
+                            Named(One(Kind.SETTING), Kind.TEXT),
+                            "Settings of Kafka's clients; `bootstrap.servers` names the brokers.",
+                        ),
                         "vars": Key(Named(Free()), "Variables; they win over those of pipelines."),
                     },
                 ),

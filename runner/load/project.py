@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.errors import Fault, Place, ProjectError, did_you_mean
@@ -14,7 +14,7 @@ from runner.load.cross import project_faults
 from runner.load.nodes import Entries, Items, Node, Scalar, Unreadable, parse
 from runner.load.paths import project_file
 from runner.load.reader import At, Reader, Record
-from runner.load.rules import model_faults
+from runner.load.rules import model_faults, other_targets
 from runner.refs import TableRef
 from runner.spec import CheckKind, Model, Pipeline, Profile, Project
 
@@ -81,9 +81,12 @@ class _Part:
 class _Loading:
     """One reading of one project: the files, and the faults found on the way."""
 
-    def __init__(self, root: Path, overrides: dict[str, object]) -> None:
+    def __init__(
+        self, root: Path, overrides: dict[str, object], targets: frozenset[str] = frozenset()
+    ) -> None:
         self.root = root
         self.overrides = overrides
+        self.targets = targets  # of profiles.yml
         self.faults: list[Fault] = []
         self.declared: set[str] = set()
         self.broken: set[str] = set()
@@ -120,7 +123,7 @@ class _Loading:
         """The pipelines of some files, each read on its own."""
         pipelines = []
         faults: list[Fault] = []
-        inner = _Loading(self.root, self.overrides)
+        inner = _Loading(self.root, self.overrides, self.targets)
         for path in paths:
             inner.faults = []
             if found := inner._pipeline(path, profile):
@@ -172,10 +175,15 @@ class _Loading:
         if path.exists() and (node := self._root_node(path)):
             # Which variables a value may use depends on the target, and the target is in this file.
             chosen = target or _scalar(node, "default")
-            given = {**_variables(_find(node, "targets", chosen)), **self.overrides}
+            # Other targets are read, too, and their values may name variables of their own.
+            others = _find(node, "targets")
+            every = [of for _, of in others.entries] if isinstance(others, Entries) else []
+            theirs = {name: value for of in every for name, value in _variables(of).items()}
+            given = {**theirs, **_variables(_find(node, "targets", chosen)), **self.overrides}
             if found := Reader(self.faults, given).read(node, keys.PROFILES, "profiles"):
                 assert isinstance(found.value, Record)
                 profiles = found.value.named("targets")
+                self.targets = frozenset(profiles)
                 name = target or found.value.text("default")
                 place = found.value.place_of("default" if not target else "targets")
         if profiles and name in profiles:
@@ -201,9 +209,7 @@ class _Loading:
         warehouse = str(lake.absolute()) if lake else profile.warehouse
         if profile.type == "local" and "://" not in warehouse:
             warehouse = str(self.root / Path(warehouse).expanduser())
-        return Profile(
-            profile.name, profile.place, profile.catalog, warehouse, profile.type, profile.conf, profile.vars
-        )
+        return replace(profile, warehouse=warehouse)
 
     def _pipeline(self, path: Path, profile: Profile) -> Pipeline | None:
         node = self._root_node(path)
@@ -230,7 +236,7 @@ class _Loading:
                     f"rename one of them: pipelines/{name}.yml, or pipeline: {path.stem}",
                 )
             )
-        models = tuple(self._model(at, name, variables) for at in record.many("models"))
+        models = tuple(self._model(at, name, variables, profile.name) for at in record.many("models"))
         self._mark_broken(node, models, faulty)
         return Pipeline(
             name=name,
@@ -242,11 +248,11 @@ class _Loading:
             var_places={name: at.place for name, at in record.named("vars").items()},
         )
 
-    def _model(self, at: At, pipeline: str, variables: Mapping[str, object]) -> Model:
+    def _model(self, at: At, pipeline: str, variables: Mapping[str, object], profile: str) -> Model:
         record = at.value
         assert isinstance(record, Record)
-        model = build_model(record, pipeline=pipeline, variables=variables)
-        found = list(model_faults(model, record))
+        model = build_model(record, pipeline=pipeline, variables=variables, profile=profile)
+        found = [*model_faults(model, record, profile), *other_targets(record, self.targets)]
         missing = project_file(self.root, model.sql, record.place_of("sql"), suffix=".sql")
         if missing:
             found.append(missing)

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from typing import cast
 
 from runner.errors import Fault, Place, did_you_mean
+from runner.load.build import origin_of
 from runner.load.check_rules import check_faults
 from runner.load.columns import is_time, known_columns, renames
 from runner.load.reader import At, Record
 from runner.load.types import is_type
-from runner.spec import FilesInput, KafkaInput, Model, Read, Source, TableInput
+from runner.spec import FilesInput, KafkaInput, Late, Model, Read, Source, TableInput
 
 _YOUNGEST_ORPHAN = dt.timedelta(hours=1)
 
@@ -41,12 +42,12 @@ _ENGINE_VIEWS = frozenset(
 _WHAT = {TableInput: "a table", FilesInput: "files", KafkaInput: "a topic"}
 
 
-def model_faults(model: Model, record: Record) -> Iterator[Fault]:
-    """The faults of one model; ``record`` knows the places of what it was made from."""
+def model_faults(model: Model, record: Record, profile: str) -> Iterator[Fault]:
+    """The faults of one model; ``record`` knows the places of what it was made from, for ``profile``."""
     yield from _columns(model, record)
     yield from check_faults(model)
-    yield from _sources(model, record)
-    yield from _modes(model, record)
+    yield from _sources(model, record, profile)
+    yield from _modes(model, record, profile)
 
 
 def _columns(model: Model, record: Record) -> Iterator[Fault]:
@@ -82,7 +83,7 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
     if (upkeep := target.record("maintenance")) and (orphans := upkeep.record("orphans")):
         yield from _orphans(orphans)
     if model.late:
-        yield from is_time(model, model.late.column, model.late.place, "`late`")
+        yield from _late(model, model.late, cast(Record, record.record("late")))
     if target.get("partitions_fixed") and not model.target.partitions:
         yield Fault(
             "useless-key",
@@ -90,6 +91,20 @@ def _columns(model: Model, record: Record) -> Iterator[Fault]:
             "`partitions_fixed` stands with a table that has no partitions",
             "it promises that a key never changes its partition",
             "remove it, or declare `partitions:`",
+        )
+
+
+def _late(model: Model, late: Late, written: Record) -> Iterator[Fault]:
+    yield from is_time(model, late.column, late.place, "`late`")
+    if late.received:
+        yield from is_time(model, late.received, written.place_of("received"), "`late`")
+    elif model.streams:
+        yield Fault(
+            "late-without-received",
+            late.place,
+            "`late` does not say when rows of the stream were received",
+            "a record of a topic is late against the time at which it arrived there",
+            "name the column that holds received_at: received: ingested_at",
         )
 
 
@@ -139,9 +154,10 @@ def _twice(items: Iterable[At], label: str) -> Iterator[Fault]:
         seen.add(at.value)
 
 
-def _sources(model: Model, record: Record) -> Iterator[Fault]:
+def _sources(model: Model, record: Record, profile: str) -> Iterator[Fault]:
     for source in model.sources:
         written = cast(Record, record.named("sources")[source.name].value)
+        origin = origin_of(written, profile)
         if source.name.startswith("_") or "__" in source.name:
             yield Fault(
                 "reserved-name",
@@ -162,7 +178,7 @@ def _sources(model: Model, record: Record) -> Iterator[Fault]:
         if source.read not in allowed:
             yield Fault(
                 "wrong-read",
-                written.place_of("read"),
+                origin.place_of("read"),
                 f"{_WHAT[type(source.origin)]} cannot be read '{source.read}'",
                 "tables have snapshots, files are read once or whole, topics are streams",
                 f"write {' or '.join(f'read: {read}' for read in allowed)}",
@@ -170,7 +186,7 @@ def _sources(model: Model, record: Record) -> Iterator[Fault]:
         if source.read is Read.AFFECTED and not source.by and "by" not in written.key_places:
             yield Fault(
                 "missing-by",
-                written.place_of("read"),
+                origin.place_of("read"),
                 f"'{source.name}' is read `affected` and has no `by`",
                 "`by` says which groups of the target a changed row touches",
                 f"add by: {{{model.target.key[0]}: …}}, key column → SQL over the source's columns"
@@ -186,6 +202,20 @@ def _sources(model: Model, record: Record) -> Iterator[Fault]:
                 "remove `by`, or write read: affected",
             )
         yield from _by(model, source, written)
+
+
+def other_targets(record: Record, targets: frozenset[str]) -> Iterator[Fault]:
+    """Targets that a source names and profiles.yml does not; ``record``: of a model."""
+    for source in record.named("sources").values():
+        for name, at in cast(Record, source.value).named("targets").items():
+            if name not in targets:
+                yield Fault(
+                    "unknown-target",
+                    at.place,
+                    f"a source says where '{name}' reads it from, and there is no such target",
+                    "targets are declared in profiles.yml",
+                    did_you_mean(name, targets) if targets else "declare it in profiles.yml",
+                )
 
 
 def _by(model: Model, source: Source, written: Record) -> Iterator[Fault]:
@@ -214,12 +244,12 @@ def _by(model: Model, source: Source, written: Record) -> Iterator[Fault]:
             )
 
 
-def _modes(model: Model, record: Record) -> Iterator[Fault]:
+def _modes(model: Model, record: Record, profile: str) -> Iterator[Fault]:
     """How the inputs of one model go together."""
     sources = record.named("sources")
 
     def at(source: Source) -> Place:
-        return cast(Record, sources[source.name].value).place_of("read")
+        return origin_of(cast(Record, sources[source.name].value), profile).place_of("read")
 
     readable = [s for s in model.sources if s.read in READS[type(s.origin)]]
     moving = [s for s in readable if s.read in (Read.CHANGES, Read.STREAM)]

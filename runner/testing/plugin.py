@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runner.testing.spec import ModelTest
 
 _SESSION = pytest.StashKey["Session"]()
+_JARS = "medallion_jars"
 _CONDUCTOR = pytest.StashKey["Conductor"]()
 _PROJECTS = pytest.StashKey["dict[Path, Project]"]()
 
@@ -31,6 +32,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return None
     root = _root(file_path)
     return TestFile.from_parent(parent, path=file_path, root=root) if root else None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini(_JARS, "groups of jars of the Spark session beside the lake's: kafka", "args", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -149,7 +154,7 @@ def _session(config: pytest.Config) -> Session:
 
     if _SESSION not in config.stash:
         log_file = config.rootpath / "target" / "logs" / "tests.log"
-        config.stash[_SESSION] = Session(starter({}, log_file))
+        config.stash[_SESSION] = Session(starter({}, log_file, groups=config.getini(_JARS)))
     return config.stash[_SESSION]
 
 

@@ -5,7 +5,7 @@ In: how to start Spark. Out: engines, by folder. The JVM starts when the first t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,13 +55,13 @@ class Session:
 
 
 def starter(
-    conf: Mapping[str, str], log_file: Path, *, cores: int | None = None
+    conf: Mapping[str, str], log_file: Path, *, cores: int | None = None, groups: Sequence[str] = ()
 ) -> Callable[[], SparkSession]:
-    """How a session starts; its log is appended to ``log_file``."""
+    """How a session starts; its log is appended to ``log_file``. ``groups``: of jars, beside the lake's."""
 
     def start() -> SparkSession:
         from runner.engine.spark.launch import launch
 
-        return launch(conf=conf, cores=cores, log_file=log_file)
+        return launch(conf=conf, cores=cores, log_file=log_file, groups=groups)
 
     return start

@@ -15,6 +15,8 @@ _CONFLICTS = (
     "org.apache.iceberg.exceptions.ValidationException",
     "org.apache.iceberg.exceptions.CommitFailedException",
 )
+#: Names in the exceptions of Kafka's client and of Spark's connector.
+_KAFKAS = ("org.apache.kafka.common.", "org.apache.spark.sql.kafka010.", "KAFKA_DATA_LOSS")
 _LINE_POS = re.compile(r"line (\d+),? pos(?:ition)? (\d+)")
 _CONTEXT = re.compile(r"\s*\n?== SQL.*", re.DOTALL)
 
@@ -83,5 +85,12 @@ def run_failed(error: BaseException, what: str, place: Place | None = None) -> R
             f"{what}: {root_message(error)}",
             "nothing of this model was published; readers see the last published state",
             "mend the cause and run again; the whole trace is in the log file",
-        )
+        ),
+        retryable=_passes(error),
     )
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether a failure is Kafka's: brokers go and come, and what a topic lost the next plan tells."""
+    text = " ".join([str(error), *(cause.getClass().getName() for cause in causes(error))])
+    return any(word in text for word in _KAFKAS)

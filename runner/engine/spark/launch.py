@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+#: In place of :data:`runner.engine.spark.jvm.FAST_START`'s quick compiler.
+_OPTIMIZING = "-XX:TieredStopAtLevel=4"
+
+
 def defaults(cores: int) -> dict[str, str]:
     """The settings of a local session; a profile's ``conf`` wins over each."""
     return {
@@ -60,13 +65,14 @@ def launch(
     log_file: Path | None = None,
     groups: Sequence[str] = (),
     archive_to: Path | None = None,
+    long: bool = False,
 ) -> SparkSession:
     """A new local session in a JVM of its own; :func:`stop` ends both, and so does the end of Python.
 
     ``conf`` is Spark configuration and wins over :func:`defaults`; ``cores`` defaults to those that
     this process may use. Nothing is printed: Spark's log is appended to ``log_file``. ``groups`` of
     ``jars.lock`` join the lake's on the class path. With ``archive_to`` the JVM writes the archive of
-    its loaded classes there when it ends.
+    its loaded classes there when it ends. ``long``: it works for hours, so that code is compiled well.
 
     Raises RunFailed where Java or a jar cannot be had (``java-missing``, ``java-version``,
     ``jar-fetch``, ``jar-checksum``) and when the JVM does not start (``jvm-start``).
@@ -78,6 +84,8 @@ def launch(
     settings = defaults(cores or len(os.sched_getaffinity(0)))
     settings["spark.sql.warehouse.dir"] = str(scratch.path / "warehouse")
     settings |= conf or {}
+    if long:
+        settings[_JAVA_OPTIONS] = f"{_OPTIMIZING} {settings.get(_JAVA_OPTIONS, '')}"
     try:
         command = _command(settings, groups=groups, archive_to=archive_to, scratch=scratch.path)
         process = Process.start(command, scratch=scratch, log=log_file or scratch.path / "spark.log")
