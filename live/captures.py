@@ -37,7 +37,7 @@ def recorded(path: Path) -> Iterator[Captured]:
 
 def generated(*, events: int, seed: int, start: date | None = None) -> Iterator[Captured]:
     """Events made from a seed, malformed ones and heartbeats included; the same seed gives the same bytes."""
-    from producer import generate  # the one place that knows where the generator is
+    from producer.generator import generate  # the one place that knows where the generator is
 
     for line in generate.lines(events=events, seed=seed, start=start or generate.START):
         yield Captured(line.encode("utf-8", "surrogatepass"))

@@ -80,6 +80,7 @@ class Conductor:
         self._pace = Pace(settings.rate, clock=clock, sleep=self._wait)
         self._saved: str | None = None
         self._position: str | None = None
+        self._reached: str | None = None
         self._saved_at = clock()
         self._rewind = settings.rewind
         self._save_failed = False
@@ -89,7 +90,7 @@ class Conductor:
 
     def run(self) -> None:
         """Until :meth:`stop`; raises a :class:`ProducerError` for what nobody can wait for."""
-        self._position = self._saved = self._state.load()
+        self._position = self._saved = self._reached = self._state.load()
         self._say(f"starts at {self._start()}")
         try:
             while not self.stopping:
@@ -106,7 +107,7 @@ class Conductor:
 
     def _once(self) -> None:
         """One connection, and the wait after it."""
-        before, received = self._position, self.pipeline.counts.received
+        before, received = self._reached, self.pipeline.counts.received
         wait: float | None = None
         try:
             self._read()
@@ -118,6 +119,10 @@ class Conductor:
             return
         finally:
             self.connected = False
+            # What is queued needs no second delivery: it is acknowledged, or this process ends.
+            reached = self.pipeline.reached
+            if reached is not None and usable(reached):
+                self._reached = furthest(self._reached, reached)
         if self.stopping:
             return
         self._checkpoint()
@@ -125,14 +130,14 @@ class Conductor:
         if self.pipeline.counts.received > received:
             self._backoff.reset()
         # A connection that ends before it is past the rewound part would come to the same place for ever.
-        stuck = before is not None and before == self._position
+        stuck = before is not None and before == self._reached
         self._rewind = max(0.001, self._rewind / 2) if stuck else self._settings.rewind
         seconds = max(wait or 0.0, self._backoff.wait())
         self._say(f"{how}; connects again in {seconds:.1f} s")
         self._wait(seconds)
 
     def _read(self) -> None:
-        position = self._position
+        position = self._reached
         if position is not None:
             position = rewound(position, max(1, round(self._rewind * 1000)))
         connection = self._stream(position=position, since=self._settings.since)

@@ -50,6 +50,8 @@ class Pipeline:
     ) -> None:
         self.counts = Counts()
         self.prefix = Prefix()
+        #: The last event that was handled, acknowledged or not.
+        self.reached: str | None = None
         self.breaker = breaker or Breaker(window=0, ratio=1)
         self._sink = sink
         self._routes = routes
@@ -89,6 +91,7 @@ class Pipeline:
             counts.reasons[verdict.reason] += 1
             letter = DeadLetter(verdict.reason, verdict.field, position, self._clock(), data, size)
             self._push(self._routes.dead, None, letter.encode(), self.prefix.sent(position))
+        self.reached = position
         if self.breaker.count(bad=bad):
             counts.openings += 1
             raise BreakerOpen
@@ -102,11 +105,13 @@ class Pipeline:
 
     def finish(self, timeout: float) -> int:
         """Wait for all that is under way; how many records are left after about ``timeout`` seconds."""
-        self._sink.flush(timeout)
-        self.settle()
-        if len(self.prefix):
-            self._sink.flush(min(timeout, 5))  # dead letters of refused records
+        before: tuple[int, int] | None = None
+        # Again while it helps: a refused record becomes a dead letter, which is to be waited for, too.
+        while before != (now := (len(self.prefix), self.counts.refused)) and now[0]:
+            before = now
+            self._sink.flush(timeout)
             self.settle()
+        self.settle()
         return len(self.prefix)
 
     def _push(self, topic: str, key: bytes | None, value: bytes, ticket: Ticket) -> None:
@@ -132,7 +137,8 @@ class Pipeline:
         ticket.attempt += 1
         self.counts.refused += 1
         self.counts.reasons[refused.code] += 1
-        letter = DeadLetter(refused.code, "", ticket.position, self._clock(), value[:HEAD], len(value))
+        cut = len(value) if len(value) > HEAD else 0
+        letter = DeadLetter(refused.code, "", ticket.position, self._clock(), value[:HEAD], cut)
         self._push(self._routes.dead, None, letter.encode(), ticket)
 
     def _key(self, domain: str) -> bytes:
