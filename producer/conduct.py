@@ -48,12 +48,12 @@ class Settings:
     rate: float | None = None
 
 
-class Stopped(Exception):
-    """It was told to stop while it waited."""
+class Stopped(BaseException):
+    """It was told to stop while it waited. No library on the way may take it for an error of its own."""
 
 
 class Conductor:
-    """``say`` gets log lines. ``stop`` may be called from a signal handler: it sets a flag."""
+    """``say`` gets log lines, ``report`` is called about once a second."""
 
     def __init__(
         self,
@@ -84,9 +84,13 @@ class Conductor:
         self._saved_at = clock()
         self._rewind = settings.rewind
         self._save_failed = False
+        self._connecting = False
 
     def stop(self) -> None:
+        """For signal handlers: a flag, and out of a connect, which may last long, by an exception."""
         self.stopping = True
+        if self._connecting:
+            raise Stopped
 
     def run(self) -> None:
         """Until :meth:`stop`; raises a :class:`ProducerError` for what nobody can wait for."""
@@ -140,7 +144,11 @@ class Conductor:
         position = self._reached
         if position is not None:
             position = rewound(position, max(1, round(self._rewind * 1000)))
-        connection = self._stream(position=position, since=self._settings.since)
+        self._connecting = True
+        try:
+            connection = self._stream(position=position, since=self._settings.since)
+        finally:
+            self._connecting = False
         self.connected = True
         self.pipeline.counts.connections += 1
         try:

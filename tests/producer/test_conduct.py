@@ -187,6 +187,18 @@ def test_a_record_that_kafka_refuses_becomes_a_dead_letter_and_the_position_wait
     assert rig.state.position == position(2)
 
 
+def test_a_stop_ends_a_connect_that_hangs() -> None:
+    rig = Rig(Served([block(1, body(1))]))
+
+    def hang() -> None:
+        rig.conductor.stop()
+        raise AssertionError("it went on connecting")
+
+    rig.server.over = hang
+    rig.run()
+    assert rig.state.position == position(1)
+
+
 def test_many_refused_records_are_all_waited_for_at_the_end() -> None:
     def refuse(record: Stored) -> Refused | None:
         return Refused("refused-by-kafka", "too large") if record.topic == "raw-events" else None
