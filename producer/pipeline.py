@@ -58,6 +58,7 @@ class Pipeline:
         self._breathe = breathe
         self._clock = clock
         self._keys: dict[str, bytes] = {}
+        self._retries = 0
 
     def handle(self, event: Event) -> None:
         """Send one event, or the record of what is wrong with it. :class:`BreakerOpen` after too many."""
@@ -97,7 +98,7 @@ class Pipeline:
             raise BreakerOpen
 
     def settle(self, timeout: float = 0) -> None:
-        """Take in what was acknowledged or refused. Refused records go to the dead letters, once."""
+        """Take in what was acknowledged or refused. Those refused twice become dead letters."""
         self._sink.poll(timeout)
         while ticket := self.prefix.advance():
             self._refused(ticket)
@@ -106,8 +107,8 @@ class Pipeline:
     def finish(self, timeout: float) -> int:
         """Wait for all that is under way; how many records are left after about ``timeout`` seconds."""
         before: tuple[int, int] | None = None
-        # Again while it helps: a refused record becomes a dead letter, which is to be waited for, too.
-        while before != (now := (len(self.prefix), self.counts.refused)) and now[0]:
+        # Again while it helps: what is refused is sent again or becomes a dead letter, and is waited for.
+        while before != (now := (len(self.prefix), self._retries)) and now[0]:
             before = now
             self._sink.flush(timeout)
             self.settle()
@@ -124,17 +125,22 @@ class Pipeline:
 
     def _refused(self, ticket: Ticket) -> None:
         refused = self._sink.explain(ticket.error)
-        value = ticket.record.value() or b""
+        self._retries += 1
+        record, value = ticket.record, ticket.record.value() or b""
         ticket.error = ticket.record = None
+        ticket.attempt += 1
         if refused.fatal:
             raise refused.fatal(refused.code, refused.text, fix=refused.fix)
-        if ticket.attempt:
+        if ticket.attempt == 1:
+            # Kafka refuses whole batches: this one may only have stood beside the one that is too large.
+            self._push(record.topic(), record.key(), value, ticket)
+            return
+        if ticket.attempt > 2:
             raise Failed(
                 "dead-letter-refused",
                 f"{self._routes.dead} takes no dead letter: {refused.text}",
                 fix=refused.fix or "let the topic take larger records: `producer topics ensure` says how",
             )
-        ticket.attempt += 1
         self.counts.refused += 1
         self.counts.reasons[refused.code] += 1
         cut = len(value) if len(value) > HEAD else 0

@@ -175,7 +175,7 @@ def test_a_record_that_kafka_refuses_becomes_a_dead_letter_and_the_position_wait
     def refuse(record: Stored) -> Refused | None:
         return (
             Refused("refused-by-kafka", "too large")
-            if b"e1" in record.body and record.topic == "raw-events"
+            if b"e1" in record.body and record.name == "raw-events"
             else None
         )
 
@@ -201,7 +201,7 @@ def test_a_stop_ends_a_connect_that_hangs() -> None:
 
 def test_many_refused_records_are_all_waited_for_at_the_end() -> None:
     def refuse(record: Stored) -> Refused | None:
-        return Refused("refused-by-kafka", "too large") if record.topic == "raw-events" else None
+        return Refused("refused-by-kafka", "too large") if record.name == "raw-events" else None
 
     rig = Rig(Served([block(n, body(n)) for n in range(9)]), sink=MemorySink(refuse=refuse)).run()
     letters = [decode(value) for value in rig.sink.values("dlq-events")]
