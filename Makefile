@@ -95,7 +95,7 @@ fast: setup lint ## What needs neither Spark nor Kafka: lint and the fast tests
 	$(PYTHON) -m pytest -m "not spark and not kafka"
 
 # The benchmarks, and what else `python -m bench` takes: BENCH="--rounds 9".
-BENCHES := overhead increment history nothing cold stream dbt-parse dbt-run
+BENCHES := overhead increment history nothing cold stream producer dbt-parse dbt-run
 
 .PHONY: bench
 bench: setup $(DBT) ## Measure, and fill docs/performance.md; bench-overhead, bench-history, … for one of them
@@ -148,6 +148,9 @@ lock: setup ## Pin the newest versions that pyproject.toml allows
 	  --no-annotate --no-header --quiet pyproject.toml -o requirements.lock
 	$(PYTHON) -m uv pip compile --upgrade --universal --python-version 3.11 --no-strip-extras --generate-hashes \
 	  --no-annotate --no-header --quiet bench/dbt.in -o bench/dbt.lock
+	printf '%s\n' click confluent-kafka prometheus-client requests sseclient-py aws-msk-iam-sasl-signer-python | \
+	  $(PYTHON) -m uv pip compile --universal --python-version 3.11 --generate-hashes --constraint requirements.lock \
+	  --no-annotate --no-header --quiet - -o producer/requirements.lock
 
 .PHONY: clean
 clean: ## Remove the environment, the lake, generated data and caches

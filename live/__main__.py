@@ -7,7 +7,7 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from runner.errors import Fault, RunFailed, RunnerError
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m live", description="The live pipeline on one machine.")
     verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _broker_options(verbs.add_parser("broker", help="Apache Kafka, until Ctrl-C"))
+    _serve_options(verbs.add_parser("serve", help="a server like EventStreams, until Ctrl-C"))
     given = parser.parse_args(arguments)
     verb: Verb = given.verb
     try:
@@ -59,6 +60,68 @@ def _broker(given: argparse.Namespace) -> int:
                 print(f"Kafka ended by itself. To do: read {broker.log}", file=sys.stderr)
                 return 1
         print("Stopping", flush=True)
+    return 0
+
+
+def _serve_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("file", type=Path, nargs="?", help="recorded events, .ndjson or .sse, also .gz (else generated ones)")
+    add("--events", type=int, default=20_000, help="how many to generate (20000)")
+    add("--seed", type=int, default=1, help="of generated events and of random faults (1)")
+    add("--port", type=int, default=8008, help="(8008; 0: a free one)")
+    add("--rate", type=float, help="events a second; the first connection starts the clock (at once)")
+    add("--now", action="store_true", help="with --rate: times as if the events happened now")
+    add("--canaries", type=int, metavar="N", help="a heartbeat after every N events")
+    add("--disconnect-seconds", type=float, metavar="S", help="end each connection after so long")
+    add("--disconnect-events", type=int, metavar="N", help="end each connection after so many events")
+    add("--end", action="store_true", help="close after the last event, instead of staying silent")
+    add("--fault", action="append", default=[], metavar="FAULT", help="see docs/live.md; more than one")
+    add(
+        "--random-faults",
+        type=int,
+        default=0,
+        metavar="N",
+        help="so many more, of places that the seed chooses",
+    )
+    add("--ledger", type=Path, help="where to write what was offered and sent")
+    parser.set_defaults(verb=_serve)
+
+
+def _serve(given: argparse.Namespace) -> int:
+    from live import captures, faults
+    from live.eventstreams import EventStreams, Rules
+    from live.spool import Spool
+
+    if given.now and not given.rate:
+        raise RunFailed(Fault("now-without-rate", None, "--now needs a rate", "", "add --rate 50"))
+    wrong = [faults.parse(text) for text in given.fault]
+    events: Iterable[captures.Captured]
+    events = (
+        captures.recorded(given.file)
+        if given.file
+        else captures.generated(events=given.events, seed=given.seed)
+    )
+    if given.canaries:
+        events = captures.with_canaries(events, every=given.canaries)
+    if given.now:
+        events = captures.as_of_now(events, rate=given.rate)
+    if given.random_faults:
+        events = list(events)  # their number is needed first
+        wrong += faults.at_random(given.random_faults, seed=given.seed, events=len(events))
+    spool = Spool(events, changes=faults.changes(wrong))
+    rules = Rules(
+        rate=given.rate,
+        disconnect_seconds=given.disconnect_seconds,
+        disconnect_events=given.disconnect_events,
+        end=given.end,
+    )
+    with EventStreams.start(spool, rules=rules, faults=wrong, ledger=given.ledger, port=given.port) as server:
+        print(f"{len(spool):,} events   {server.url}   Ctrl-C stops it", flush=True)
+        stopped().wait()
+        status = server.status
+    print(
+        f"{status['sent']:,} of {len(spool):,} events were sent, in {status['requests']} requests", flush=True
+    )
     return 0
 
 

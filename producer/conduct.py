@@ -48,12 +48,12 @@ class Settings:
     rate: float | None = None
 
 
-class Stopped(Exception):
-    """It was told to stop while it waited."""
+class Stopped(BaseException):
+    """It was told to stop while it waited. No library on the way may take it for an error of its own."""
 
 
 class Conductor:
-    """``say`` gets log lines. ``stop`` may be called from a signal handler: it sets a flag."""
+    """``say`` gets log lines, ``report`` is called about once a second."""
 
     def __init__(
         self,
@@ -80,16 +80,21 @@ class Conductor:
         self._pace = Pace(settings.rate, clock=clock, sleep=self._wait)
         self._saved: str | None = None
         self._position: str | None = None
+        self._reached: str | None = None
         self._saved_at = clock()
         self._rewind = settings.rewind
         self._save_failed = False
+        self._connecting = False
 
     def stop(self) -> None:
+        """For signal handlers: a flag, and out of a connect, which may last long, by an exception."""
         self.stopping = True
+        if self._connecting:
+            raise Stopped
 
     def run(self) -> None:
         """Until :meth:`stop`; raises a :class:`ProducerError` for what nobody can wait for."""
-        self._position = self._saved = self._state.load()
+        self._position = self._saved = self._reached = self._state.load()
         self._say(f"starts at {self._start()}")
         try:
             while not self.stopping:
@@ -106,7 +111,7 @@ class Conductor:
 
     def _once(self) -> None:
         """One connection, and the wait after it."""
-        before, received = self._position, self.pipeline.counts.received
+        before, received = self._reached, self.pipeline.counts.received
         wait: float | None = None
         try:
             self._read()
@@ -118,6 +123,10 @@ class Conductor:
             return
         finally:
             self.connected = False
+            # What is queued needs no second delivery: it is acknowledged, or this process ends.
+            reached = self.pipeline.reached
+            if reached is not None and usable(reached):
+                self._reached = furthest(self._reached, reached)
         if self.stopping:
             return
         self._checkpoint()
@@ -125,17 +134,21 @@ class Conductor:
         if self.pipeline.counts.received > received:
             self._backoff.reset()
         # A connection that ends before it is past the rewound part would come to the same place for ever.
-        stuck = before is not None and before == self._position
+        stuck = before is not None and before == self._reached
         self._rewind = max(0.001, self._rewind / 2) if stuck else self._settings.rewind
         seconds = max(wait or 0.0, self._backoff.wait())
         self._say(f"{how}; connects again in {seconds:.1f} s")
         self._wait(seconds)
 
     def _read(self) -> None:
-        position = self._position
+        position = self._reached
         if position is not None:
             position = rewound(position, max(1, round(self._rewind * 1000)))
-        connection = self._stream(position=position, since=self._settings.since)
+        self._connecting = True
+        try:
+            connection = self._stream(position=position, since=self._settings.since)
+        finally:
+            self._connecting = False
         self.connected = True
         self.pipeline.counts.connections += 1
         try:

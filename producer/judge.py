@@ -37,7 +37,8 @@ def _constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")  # Python would read NaN and Infinity
 
 
-_decode = json.JSONDecoder(parse_constant=_constant).decode
+_strict = json.JSONDecoder(parse_constant=_constant)
+_decode, _first = _strict.decode, _strict.raw_decode
 # Python refuses to convert numbers of more than 4,300 digits; nothing here needs their value.
 _decode_long = json.JSONDecoder(parse_constant=_constant, parse_int=str).decode
 
@@ -81,8 +82,10 @@ def judge(data: bytes) -> Verdict:
 
 def _read(text: str) -> Any:
     try:
-        return _decode(text)
+        # What is a whole value from the first character to the last needs no look for blanks around it.
+        value, end = _first(text)
+        return value if end == len(text) else _decode(text)
     except json.JSONDecodeError:
-        raise
+        return _decode(text)
     except ValueError:
         return _decode_long(text)

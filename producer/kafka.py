@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from producer.errors import Failed, Misconfigured, Unavailable
-from producer.sink import Delivered, Full, Refused
+from producer.sink import Delivered, Full, Refused, Stored
 
 #: Most bytes of records that wait in memory, in KiB: then the stream waits.
 QUEUE_KBYTES = 32_768
@@ -92,7 +92,7 @@ class KafkaSink:
         except KafkaException as error:
             if error.args[0].code() not in _TOO_LARGE:
                 raise Failed("kafka-failed", f"Kafka's client failed: {error.args[0].str()}") from error
-            delivered(error.args[0], _Unsent(value))
+            delivered(error.args[0], Stored(topic, key, value))
 
     def explain(self, error: Any) -> Refused:
         code, text = error.code(), error.str()
@@ -138,16 +138,6 @@ class KafkaSink:
 
     def _note(self, error: Any) -> None:
         self.last_error = error.str()
-
-
-@dataclass(frozen=True)
-class _Unsent:
-    """A record that never left."""
-
-    body: bytes
-
-    def value(self) -> bytes:
-        return self.body
 
 
 def client(kind: Callable[[dict[str, Any]], Any], config: dict[str, Any]) -> Any:

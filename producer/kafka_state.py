@@ -8,6 +8,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 from producer.errors import Failed, Unavailable
 from producer.kafka import Brokers, KafkaSink, client
+from producer.sink import Full
 from producer.state import document, parse
 
 _PARTITION = 0
@@ -48,12 +49,15 @@ class KafkaState:
     def save(self, position: str) -> None:
         if self._failed:
             raise Failed("state-not-saved", f"the position cannot be written: {self._failed}")
-        self._sink.send(
-            self._topic,
-            key=self._stream.encode(),
-            value=document(position, stream=self._stream).encode(),
-            delivered=self._delivered,
-        )
+        try:
+            self._sink.send(
+                self._topic,
+                key=self._stream.encode(),
+                value=document(position, stream=self._stream).encode(),
+                delivered=self._delivered,
+            )
+        except Full:
+            raise Unavailable("state-not-saved", "the position waits: Kafka takes nothing now") from None
 
     def _delivered(self, error: Any, record: Any) -> None:
         if error is not None:

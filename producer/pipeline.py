@@ -50,12 +50,15 @@ class Pipeline:
     ) -> None:
         self.counts = Counts()
         self.prefix = Prefix()
+        #: The last event that was handled, acknowledged or not.
+        self.reached: str | None = None
         self.breaker = breaker or Breaker(window=0, ratio=1)
         self._sink = sink
         self._routes = routes
         self._breathe = breathe
         self._clock = clock
         self._keys: dict[str, bytes] = {}
+        self._retries = 0
 
     def handle(self, event: Event) -> None:
         """Send one event, or the record of what is wrong with it. :class:`BreakerOpen` after too many."""
@@ -89,12 +92,13 @@ class Pipeline:
             counts.reasons[verdict.reason] += 1
             letter = DeadLetter(verdict.reason, verdict.field, position, self._clock(), data, size)
             self._push(self._routes.dead, None, letter.encode(), self.prefix.sent(position))
+        self.reached = position
         if self.breaker.count(bad=bad):
             counts.openings += 1
             raise BreakerOpen
 
     def settle(self, timeout: float = 0) -> None:
-        """Take in what was acknowledged or refused. Refused records go to the dead letters, once."""
+        """Take in what was acknowledged or refused. Those refused twice become dead letters."""
         self._sink.poll(timeout)
         while ticket := self.prefix.advance():
             self._refused(ticket)
@@ -102,11 +106,13 @@ class Pipeline:
 
     def finish(self, timeout: float) -> int:
         """Wait for all that is under way; how many records are left after about ``timeout`` seconds."""
-        self._sink.flush(timeout)
-        self.settle()
-        if len(self.prefix):
-            self._sink.flush(min(timeout, 5))  # dead letters of refused records
+        before: tuple[int, int] | None = None
+        # Again while it helps: what is refused is sent again or becomes a dead letter, and is waited for.
+        while before != (now := (len(self.prefix), self._retries)) and now[0]:
+            before = now
+            self._sink.flush(timeout)
             self.settle()
+        self.settle()
         return len(self.prefix)
 
     def _push(self, topic: str, key: bytes | None, value: bytes, ticket: Ticket) -> None:
@@ -119,20 +125,26 @@ class Pipeline:
 
     def _refused(self, ticket: Ticket) -> None:
         refused = self._sink.explain(ticket.error)
-        value = ticket.record.value() or b""
+        self._retries += 1
+        record, value = ticket.record, ticket.record.value() or b""
         ticket.error = ticket.record = None
+        ticket.attempt += 1
         if refused.fatal:
             raise refused.fatal(refused.code, refused.text, fix=refused.fix)
-        if ticket.attempt:
+        if ticket.attempt == 1:
+            # Kafka refuses whole batches: this one may only have stood beside the one that is too large.
+            self._push(record.topic(), record.key(), value, ticket)
+            return
+        if ticket.attempt > 2:
             raise Failed(
                 "dead-letter-refused",
                 f"{self._routes.dead} takes no dead letter: {refused.text}",
                 fix=refused.fix or "let the topic take larger records: `producer topics ensure` says how",
             )
-        ticket.attempt += 1
         self.counts.refused += 1
         self.counts.reasons[refused.code] += 1
-        letter = DeadLetter(refused.code, "", ticket.position, self._clock(), value[:HEAD], len(value))
+        cut = len(value) if len(value) > HEAD else 0
+        letter = DeadLetter(refused.code, "", ticket.position, self._clock(), value[:HEAD], cut)
         self._push(self._routes.dead, None, letter.encode(), ticket)
 
     def _key(self, domain: str) -> bytes:

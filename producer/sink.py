@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from producer.errors import ProducerError
 
-#: Called with an error, None when the record is stored for good, and the record (``record.value()``).
+#: Called with an error, None when the record is stored for good, and the record:
+#: ``record.topic()``, ``key()`` and ``value()``.
 Delivered = Callable[[Any, Any], None]
 
 
@@ -47,9 +48,15 @@ class Sink(Protocol):
 class Stored:
     """One record in memory."""
 
-    topic: str
-    key: bytes | None
+    name: str
+    domain: bytes | None
     body: bytes
+
+    def topic(self) -> str:
+        return self.name
+
+    def key(self) -> bytes | None:
+        return self.domain
 
     def value(self) -> bytes:
         return self.body
@@ -92,4 +99,4 @@ class MemorySink:
 
     def values(self, topic: str) -> list[bytes]:
         """What was stored under a topic."""
-        return [record.body for record in self.stored if record.topic == topic]
+        return [record.body for record in self.stored if record.name == topic]

@@ -83,7 +83,8 @@ class Source:
             block = b"\n".join(block[:HEAD].split(b"\n", LINES)[:LINES])
             yield b"%b\nevent: %b%d\n\n" % (block, self.marker.encode(), size)
         elif block.startswith(b"data") or b"\ndata" in block:
-            yield block + b"\n\n"
+            # The usual name says nothing, and sseclient takes time for every line.
+            yield block.removeprefix(b"event: message\n") + b"\n\n"
         else:
             # sseclient passes over it, with its id.
             for line in block.split(b"\n"):

@@ -17,7 +17,7 @@ from producer.cli.generate import generate
 from producer.cli.replay import replay
 from producer.cli.run import run
 from producer.cli.topics import topics
-from producer.errors import ProducerError
+from producer.errors import ProducerError, shown
 
 
 @click.group(
@@ -60,7 +60,24 @@ def invoke(argv: Sequence[str]) -> int:
                 err=True,
             )
             return 2
-        raise
+        return _bug(error)
+    except Exception as error:  # noqa: BLE001 – the last resort: what nobody foresaw is said to be a bug
+        return _bug(error)
+
+
+def _bug(error: Exception) -> int:
+    import traceback
+
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    click.echo(
+        f"{type(error).__name__}: {shown(error)} [bug]\n  why: this is a bug of the producer"
+        f" ({os.path.basename(last.filename)}:{last.lineno})\n"
+        "  fix: report it with what PRODUCER_TRACEBACK=1 shows beside it",
+        err=True,
+    )
+    if os.environ.get("PRODUCER_TRACEBACK"):
+        traceback.print_exception(error)
+    return 1
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

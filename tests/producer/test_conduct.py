@@ -149,6 +149,13 @@ def test_it_resumes_rewound_and_since_is_for_the_first_time_only() -> None:
     assert again.server.asked[0][0] == position(7_000)
 
 
+def test_what_is_queued_while_kafka_is_away_is_not_asked_for_again() -> None:
+    first = Served([block(10_000 + n, body(n)) for n in range(20)])
+    rig = Rig(first, Served([]), sink=MemorySink(holding=True), rewind=1, position=position(5_000)).run()
+    assert [asked for asked, _ in rig.server.asked][:2] == [position(4_000), position(9_019)]
+    assert rig.state.position == position(5_000)  # a new process begins where all is acknowledged
+
+
 def test_waits_are_as_the_server_asked_and_grow_until_events_come() -> None:
     rig = Rig(Lost("429", wait=40.0), Lost("500"), Lost("500"), Served([block(1, body(1))])).run()
     said = [float(line.split(" in ")[1].split()[0]) for line in rig.lines if "connects again" in line]
@@ -168,7 +175,7 @@ def test_a_record_that_kafka_refuses_becomes_a_dead_letter_and_the_position_wait
     def refuse(record: Stored) -> Refused | None:
         return (
             Refused("refused-by-kafka", "too large")
-            if b"e1" in record.body and record.topic == "raw-events"
+            if b"e1" in record.body and record.name == "raw-events"
             else None
         )
 
@@ -178,6 +185,28 @@ def test_a_record_that_kafka_refuses_becomes_a_dead_letter_and_the_position_wait
     assert letter is not None
     assert (letter.reason, letter.position) == ("refused-by-kafka", position(1))
     assert rig.state.position == position(2)
+
+
+def test_a_stop_ends_a_connect_that_hangs() -> None:
+    rig = Rig(Served([block(1, body(1))]))
+
+    def hang() -> None:
+        rig.conductor.stop()
+        raise AssertionError("it went on connecting")
+
+    rig.server.over = hang
+    rig.run()
+    assert rig.state.position == position(1)
+
+
+def test_many_refused_records_are_all_waited_for_at_the_end() -> None:
+    def refuse(record: Stored) -> Refused | None:
+        return Refused("refused-by-kafka", "too large") if record.name == "raw-events" else None
+
+    rig = Rig(Served([block(n, body(n)) for n in range(9)]), sink=MemorySink(refuse=refuse)).run()
+    letters = [decode(value) for value in rig.sink.values("dlq-events")]
+    assert [(one.payload, one.size) for one in letters if one] == [(body(n), 0) for n in range(9)]
+    assert rig.state.position == position(8)
 
 
 @pytest.mark.parametrize("fatal", [Misconfigured, None])
