@@ -191,6 +191,7 @@ class EventStreams:
 
     def was_sent(self, first: int, end: int) -> None:
         with self._changed:
+            self._sent.extend(bytes(max(end - len(self._sent), 0)))  # the spool may have grown
             self._distinct += (end - first) - sum(self._sent[first:end])
             self._sent[first:end] = b"\x01" * (end - first)
             self._changed.notify_all()
