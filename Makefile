@@ -75,6 +75,11 @@ summary: setup ## What the gold tables tell: busiest wikis, trending pages, cont
 kafka: setup ## Apache Kafka on port 19092, until Ctrl-C: KAFKA="--port 9092 --data DIR"
 	@exec $(PYTHON) -m live broker $(KAFKA)
 
+# What else `python -m live demo` takes: LIVE="--minutes 5 --rate 200", LIVE="--live --contact you@example.org".
+.PHONY: live
+live: setup ## Edits flow through Kafka into the tables, until Ctrl-C: LIVE="--minutes 5"
+	@exec $(PYTHON) -m live demo $(LIVE)
+
 .PHONY: test
 test: setup lint ## Everything that must hold: lint, the fast tests, those with Kafka, those on Spark
 	$(PYTHON) -m pytest -m "not spark and not kafka"

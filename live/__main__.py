@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _broker_options(verbs.add_parser("broker", help="Apache Kafka, until Ctrl-C"))
     _serve_options(verbs.add_parser("serve", help="a server like EventStreams, until Ctrl-C"))
+    _demo_options(verbs.add_parser("demo", help="broker, server, producer, stream and schedule together"))
     given = parser.parse_args(arguments)
     verb: Verb = given.verb
     try:
@@ -123,6 +124,40 @@ def _serve(given: argparse.Namespace) -> int:
         f"{status['sent']:,} of {len(spool):,} events were sent, in {status['requests']} requests", flush=True
     )
     return 0
+
+
+def _demo_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--minutes", type=float, metavar="N", help="end after so long, and compare the tables with the ledger"
+    )
+    add("--rate", type=float, default=50.0, help="events a second (50)")
+    add("--seed", type=int, default=1, help="of the generated events (1)")
+    add("--live", action="store_true", help="the real stream in place of the replay server; with --contact")
+    add("--contact", metavar="ADDRESS", help="your mail or web address, which Wikimedia asks for")
+    add("--every", type=float, default=60.0, metavar="S", help="between two runs of silver and gold (60)")
+    add("--trigger", type=float, default=10.0, metavar="S", help="between two batches of bronze (10)")
+    add("--folder", type=Path, default=Path("target/live/demo"), help="emptied first (target/live/demo)")
+    parser.set_defaults(verb=_demo)
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from live import demo
+
+    if given.live != (given.contact is not None):
+        what, why = "--live and --contact belong together", "Wikimedia refuses clients that name no contact"
+        raise RunFailed(Fault("contact-missing", None, what, why, "write --live --contact you@example.org"))
+    options = demo.Options(
+        folder=given.folder.absolute(),
+        project=Path(__file__).resolve().parents[1],
+        minutes=given.minutes,
+        rate=given.rate,
+        seed=given.seed,
+        contact=given.contact,
+        every=given.every,
+        trigger=given.trigger,
+    )
+    return demo.run(options, tell=lambda text: print(text, flush=True), stopped=stopped())
 
 
 def stopped() -> threading.Event:

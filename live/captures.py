@@ -35,11 +35,11 @@ def recorded(path: Path) -> Iterator[Captured]:
         raise RunFailed(Fault("no-capture", None, f"{path} cannot be read", why, fix)) from None
 
 
-def generated(*, events: int, seed: int, start: date | None = None) -> Iterator[Captured]:
+def generated(*, events: int, seed: int, days: int = 1, start: date | None = None) -> Iterator[Captured]:
     """Events made from a seed, malformed ones and heartbeats included; the same seed gives the same bytes."""
     from producer.generator import generate  # the one place that knows where the generator is
 
-    for line in generate.lines(events=events, seed=seed, start=start or generate.START):
+    for line in generate.lines(events=events, days=days, seed=seed, start=start or generate.START):
         yield Captured(line.encode("utf-8", "surrogatepass"))
 
 

@@ -103,6 +103,11 @@ class EventStreams:
                 "open": sum(self._open.values()),
             }
 
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing happens any more."""
+        return self._frozen is not None
+
     def wait_sent(self, count: int | None = None, timeout: float = 60) -> bool:
         """Until so many distinct events (all) were sent in full; False when that took too long."""
         with self._changed:
@@ -115,7 +120,10 @@ class EventStreams:
             return self._changed.wait_for(lambda: not sum(self._open.values()), timeout)
 
     def freeze(self) -> int:
-        """Nothing happens any more; how many events did. What happened is still sent."""
+        """Nothing happens any more; how many events did. What happened is still sent.
+
+        Connections are not ended by time any more: each would bring repeats, and nobody could tell the end.
+        """
         available = self.available()
         with self._changed:
             self._frozen = max(available, self._happened)
@@ -191,6 +199,7 @@ class EventStreams:
 
     def was_sent(self, first: int, end: int) -> None:
         with self._changed:
+            self._sent.extend(bytes(max(end - len(self._sent), 0)))  # the spool may have grown
             self._distinct += (end - first) - sum(self._sent[first:end])
             self._sent[first:end] = b"\x01" * (end - first)
             self._changed.notify_all()

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 VALID, MALFORMED, HEARTBEAT = "valid", "malformed", "heartbeat"
+MAX_BYTES = 1024 * 1024  #: Larger events are dead letters, of which their beginning is kept.
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DT = re.compile(
@@ -44,6 +45,8 @@ class Verdict:
 def judge(data: bytes) -> Verdict:
     """Heartbeats first: they are neither data nor errors, whatever else they lack."""
     digest = hashlib.md5(data).hexdigest()
+    if len(data) > MAX_BYTES:
+        return Verdict(MALFORMED, digest, reason="too_big")
     try:
         event = json.loads(
             data.decode("utf-8"), parse_int=_Literal, parse_float=_Literal, parse_constant=_refuse

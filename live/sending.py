@@ -33,7 +33,8 @@ class Sending:
         began = time.monotonic()
         self._chunk(b":ok\n\n")
         while not streams.stopping.is_set():
-            if rules.disconnect_seconds is not None and time.monotonic() - began >= rules.disconnect_seconds:
+            limit = None if streams.frozen else rules.disconnect_seconds
+            if limit is not None and time.monotonic() - began >= limit:
                 return self._close("disconnect")
             available = streams.available()
             if rules.disconnect_events is not None:
