@@ -132,6 +132,13 @@ $(addprefix soak-,$(SEEDS)): soak-%:
 	EXACT_SEEDS=$* EXACT_STEPS=$(STEPS) EXACT_EVERY=10 \
 	  $(PYTHON) -m pytest -x -m spark tests/spark/test_exact.py -k rebuild
 
+# How long `make soak-live` goes on: events, and programs that are killed on the way.
+KILLS ?= 30
+
+.PHONY: soak-live
+soak-live: setup ## The path from the stream to bronze, programs killed at random: EVENTS=1000000 KILLS=50
+	LIVE_EVENTS=$(EVENTS) LIVE_KILLS=$(KILLS) LIVE_RATE=350 $(PYTHON) -m pytest -s -x tests/kafka/test_path.py
+
 .PHONY: lint
 lint: setup
 	$(BIN)/lint-imports
