@@ -180,7 +180,9 @@ class Broker:
     def _format_once(self) -> None:
         if (self.folder / "records" / "meta.properties").is_file():
             return
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        chosen = uuid.uuid4().bytes
+        # The first bit is none, so that the text cannot begin with a dash, which would be an option.
+        cluster = base64.urlsafe_b64encode(bytes([chosen[0] & 127]) + chosen[1:]).decode().rstrip("=")
         command = self._java("kafka.tools.StorageTool", "format", "--standalone", "-t", cluster)
         done = subprocess.run(
             [*command, "-c", self._settings], stdin=subprocess.DEVNULL, capture_output=True, check=False
