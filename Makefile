@@ -100,7 +100,7 @@ fast: setup lint ## What needs neither Spark nor Kafka: lint and the fast tests
 	$(PYTHON) -m pytest -m "not spark and not kafka"
 
 # The benchmarks, and what else `python -m bench` takes: BENCH="--rounds 9".
-BENCHES := overhead increment history nothing cold stream producer dbt-parse dbt-run
+BENCHES := overhead increment history nothing cold stream latency producer dbt-parse dbt-run
 
 .PHONY: bench
 bench: setup $(DBT) ## Measure, and fill docs/performance.md; bench-overhead, bench-history, … for one of them

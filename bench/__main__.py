@@ -15,7 +15,18 @@ from bench.outcome import Options, Outcome
 from bench.peer import NoPeer
 from bench.tables import Unequal
 
-NAMES = ("overhead", "increment", "history", "nothing", "cold", "stream", "producer", "dbt-parse", "dbt-run")
+NAMES = (
+    "overhead",
+    "increment",
+    "history",
+    "nothing",
+    "cold",
+    "stream",
+    "latency",
+    "producer",
+    "dbt-parse",
+    "dbt-run",
+)
 DOCUMENT = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "bench" / "results"
 

@@ -12,19 +12,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
+import runner.execute.write
 from live.broker import Broker
 from producer.generator.generate import lines as generated_lines
 from runner.errors import Busy, RunFailed
 from runner.ledger import position
 from runner.lineage import compile_project
 from runner.load import load_project
+from runner.merge import Statement
 from runner.refs import TableRef
 from runner.rollback import steps_to
 from runner.selectors import select
@@ -236,6 +238,25 @@ def test_killed_at_a_named_point_the_next_start_loses_and_repeats_nothing(
     assert lab.run("bronze") == 0, lab.events
     assert lab.ids() == valid_ids([*first, *second])
     assert len(lab.aside()) == len(BROKEN)
+
+
+def test_control_without_the_key_the_tests_above_would_fail(
+    lab: LiveLab, broker: Broker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are merged by nothing come twice when records are delivered twice: that is what is tested."""
+    usual = runner.execute.write.merge_text
+
+    def blind(*, statement: Statement, **given: Any) -> str:
+        return usual(statement=replace(statement, on=replace(statement.on, text="false")), **given)
+
+    values = batch(12, 10)
+    keyed(broker, topic, values)
+    assert lab.follow() == 0
+    monkeypatch.setattr("runner.execute.write.merge_text", blind)
+    monkeypatch.setattr("runner.node.check_table", lambda *given: ())
+    keyed(broker, topic, values)
+    assert lab.follow() == 0
+    assert lab.ids() == sorted(valid_ids(values) * 2)
 
 
 def _until(holds: Any) -> None:
