@@ -28,7 +28,7 @@ TRIGGER = 10.0
 WARM = 40
 
 _HOW = (
-    "Server, broker, `producer run` and `runner stream --trigger {trigger:g}`, each a process, at {rate} events"
+    "Server, broker, `producer run`, `runner stream --trigger {trigger:g}`, each a process, at {rate} events"
     " a second for {seconds} s: from the event's own time (`meta.dt`, as sent) to the commit that shows it to"
     " readers. The first {warm} s do not count."
 )
