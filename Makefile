@@ -81,19 +81,24 @@ live: setup ## Edits flow through Kafka into the tables, until Ctrl-C: LIVE="--m
 	@exec $(PYTHON) -m live demo $(LIVE)
 
 .PHONY: test
-test: setup lint ## Everything that must hold: lint, the fast tests, those with Kafka, those on Spark
+test: setup ## Everything that must hold: lint, the fast tests, those on Spark, those with Kafka
+	@$(MAKE) -j2 --output-sync=target test-histories lint test-fast test-spark test-crashes test-kafka
+
+# Two at a time, the longest first: a machine with two cores is busy until the end.
+HISTORIES := tests/spark/test_exact.py
+CRASHES := tests/spark/test_crash.py tests/spark/test_documents.py tests/spark/test_threads.py
+
+.PHONY: test-fast test-histories test-crashes test-spark test-kafka
+test-fast: setup
 	$(PYTHON) -m pytest -m "not spark and not kafka"
-	$(PYTHON) -m pytest -m "kafka and not spark"
-	@$(MAKE) -j2 --output-sync=target spark-histories spark-rest
-
-# Two sessions side by side: the tests that take longest, and all others.
-HISTORIES := tests/spark/test_exact.py tests/spark/test_crash.py
-
-.PHONY: spark-histories spark-rest
-spark-histories:
+test-histories: setup
 	$(PYTHON) -m pytest -m spark $(HISTORIES)
-spark-rest:
-	$(PYTHON) -m pytest -m spark $(addprefix --ignore=,$(HISTORIES))
+test-crashes: setup
+	$(PYTHON) -m pytest -m spark $(CRASHES)
+test-spark: setup
+	$(PYTHON) -m pytest -m "spark and not kafka" $(addprefix --ignore=,$(HISTORIES) $(CRASHES))
+test-kafka: setup
+	$(PYTHON) -m pytest -m kafka tests/kafka tests/live
 
 .PHONY: fast
 fast: setup lint ## What needs neither Spark nor Kafka: lint and the fast tests
