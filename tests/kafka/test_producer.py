@@ -149,6 +149,20 @@ def test_killed_again_and_again_it_loses_nothing(setting: Setting, kept: str) ->
     setting.demand_all()
 
 
+def test_a_position_restored_from_an_older_copy_sends_again_and_loses_nothing(setting: Setting) -> None:
+    server = setting.serve(rate=1_000)
+    state = Path(setting.state)
+    with setting.running(server) as process:
+        assert server.wait_sent(500)
+        wait_for(state.exists)
+        older = state.read_bytes()
+        assert server.wait_sent(1_500)
+        process.kill()
+    state.write_bytes(older)
+    setting.finished(server)
+    setting.demand_all()
+
+
 def test_a_broker_that_goes_away_is_waited_for(setting: Setting) -> None:
     server = setting.serve(rate=600)
     with setting.running(server) as process:
