@@ -10,13 +10,13 @@ from runner.ledger import Position
 from runner.plan import Mode, make_plan
 from runner.spec import Model, Read
 from tests.desk import RAW, Desk, at
-from tests.nouns import column, files, model, reads, rendered, target
+from tests.nouns import files, model, reads, rendered, target
 
 SPAN = ("2026-10-01", "2026-10-03")
 
 
 def daily(**given: object) -> Model:
-    columns = (column("id"), column("day", "date"), column("region"))
+    columns = {"id": "string", "day": "date", "region": "string"}
     return model(reads("bronze.raw"), target=target(columns=columns, partitions=("region", "day")), **given)
 
 
