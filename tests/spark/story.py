@@ -255,13 +255,13 @@ class Story:
         engine = self.lab.engine()
         publish, skip = engine.fast_forward, self.random.randrange(3)
 
-        def strike_first(table: TableRef, branch: str, *onto: str) -> bool:
+        def strike_first(table: TableRef, branch: str, *onto: str, drop: bool = False) -> bool:
             nonlocal skip
             hook, skip = (self.hook, skip - 1) if skip else (self.hook, 0)
             if hook and skip == 0:
                 self.hook = None
                 hook(table)
-            return publish(table, branch, *onto)
+            return publish(table, branch, *onto, drop=drop)
 
         engine.fast_forward = strike_first  # type: ignore[method-assign]
         try:
