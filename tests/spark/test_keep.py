@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -153,11 +154,11 @@ def test_a_compaction_while_a_run_works_costs_no_second_reading(
     publish, staged = engine.fast_forward, engine.stage
     stagings: list[str] = []
 
-    def compact_first(table: TableRef, branch: str, *onto: str) -> bool:
+    def compact_first(table: TableRef, *given: Any, **more: Any) -> bool:
         if str(table) == SILVER and len(stagings) < 3:
             stagings.append("compacted")
             assert lab.keeper().compact(table, 2**28, {})
-        return publish(table, branch, *onto)
+        return publish(table, *given, **more)
 
     def count(view: str, folder: str) -> dict[str, object]:
         stagings.append(view)
