@@ -231,8 +231,9 @@ class Story:
         chosen = [kind]
         racing = kind.startswith("race_")  # without something to publish there is nobody to race
         if kind != "deliver" and (racing or self.random.random() < 0.7):
-            # A rollback undoes the last run, so it comes before anything else.
-            after = kind.startswith("roll_back")
+            # A rollback undoes the last run, so it comes before anything else; and what is delivered before
+            # days are moved would be sent again after them.
+            after = kind.startswith("roll_back") or kind == "move_days"
             chosen.insert(1 if after else self.random.randrange(2), "deliver")
         for name in chosen:
             if getattr(self, name)() is not False and not name.startswith("race_"):
