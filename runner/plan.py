@@ -13,6 +13,7 @@ from pathlib import Path
 from runner import ledger
 from runner.catalog import Snapshot, TableState
 from runner.days import Days, days_of
+from runner.engine import Amount
 from runner.files import ManifestStore
 from runner.inputs import Pins, read_files, read_table, read_topic
 from runner.ledger import Position
@@ -22,8 +23,9 @@ from runner.render import Rendered
 from runner.spec import FilesInput, KafkaInput, Model, Read, Source, TableInput
 from runner.topics import Topics
 
-#: Up to these a query takes less time than planning it does.
-_FEW_ROWS, _FEW_BYTES, _FEW_RECORDS = 1_000_000, 256_000_000, 200_000
+#: Rows of tables, bytes of files and records of topics up to which they are a handful, and few: a query takes
+#: less time than planning it does.
+_MOST = {Amount.HANDFUL: (30_000, 4_000_000, 5_000), Amount.FEW: (1_000_000, 256_000_000, 200_000)}
 
 
 class Mode(StrEnum):
@@ -55,14 +57,18 @@ class ModelPlan:
         return self.target.head() if self.target else None
 
     @property
-    def few(self) -> bool:
-        """Whether the rows that are read are few for an engine, by metadata alone."""
+    def amount(self) -> Amount:
+        """How much is read, by metadata alone."""
         whole = self.mode is Mode.REBUILD
-        return (
-            sum(read.most(whole=whole) for read in self.tables) <= _FEW_ROWS
-            and sum(file.size for listed in self.files for file in listed.fresh) <= _FEW_BYTES
-            and sum(read.records for read in self.topics) <= _FEW_RECORDS
+        sizes = (
+            sum(read.most(whole=whole) for read in self.tables),
+            sum(file.size for listed in self.files for file in listed.fresh),
+            sum(read.records for read in self.topics),
         )
+        for amount, most in _MOST.items():
+            if all(size <= limit for size, limit in zip(sizes, most, strict=True)):
+                return amount
+        return Amount.MANY
 
     def reading(self, source: Source) -> TableRead | FilesRead | TopicRead:
         """How ``source`` is read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.catalog import Catalog, TableState
+from runner.engine import Amount
 from runner.files import list_files
 from runner.inputs import Pins
 from runner.ledger import InputPosition
@@ -328,3 +329,11 @@ def test_hidden_files_are_in_the_plan_to_be_told(desk: Desk) -> None:
     of = inbox(desk)
     (desk.root / "in" / ".part").write_text("1")
     assert desk.plan(of).files[0].hidden == list_files("in", root=desk.root, place=HERE).hidden != ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "amount"), [(30_000, Amount.HANDFUL), (30_001, Amount.FEW), (1_000_001, Amount.MANY)]
+)
+def test_how_much_is_read_is_told_by_metadata(desk: Desk, rows: int, amount: Amount) -> None:
+    desk.input(rows=rows)
+    assert desk.plan(model(reads("bronze.raw"))).amount is amount

@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from runner.errors import Place
 from runner.files import InputFile
 from runner.refs import TableRef
+
+
+class Amount(Enum):
+    """How many rows a model reads, roughly.
+
+    Planning a query anew while it runs pays for many alone; one task takes a handful as fast as several.
+    """
+
+    MANY = "many"
+    FEW = "few"
+    HANDFUL = "a handful"
 
 
 @dataclass(frozen=True)
@@ -91,9 +103,8 @@ class Engine(Protocol):
     def schema(self, view: str) -> dict[str, str]:
         """Columns of a view in order: name → Spark SQL type."""
 
-    def expect(self, *, few: bool) -> None:
-        """Say before a model's first query whether the rows that it reads are few: planning a query anew
-        while it runs pays for many rows alone."""
+    def expect(self, amount: Amount) -> None:
+        """Say before a model's first query how many rows it reads."""
 
     def stage(self, view: str, folder: str) -> dict[str, Any]:
         """Write a view as Parquet in one job; the observed values of every view beneath it."""

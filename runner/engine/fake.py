@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from runner.engine import Diff, Engine, Retained
+from runner.engine import Amount, Diff, Engine, Retained
 from runner.errors import Place
 from runner.files import InputFile
 from runner.refs import TableRef
@@ -104,8 +104,8 @@ class FakeEngine:
     def schema(self, view: str) -> dict[str, str]:
         return self._ask("schema", {}, view=view)
 
-    def expect(self, *, few: bool) -> None:
-        self._ask("expect", None, few=few)
+    def expect(self, amount: Amount) -> None:
+        self._ask("expect", None, amount=amount)
 
     def stage(self, view: str, folder: str) -> dict[str, Any]:
         return self._ask("stage", {}, view=view, folder=folder)

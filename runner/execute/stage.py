@@ -35,7 +35,7 @@ def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Stage
     consumed = {
         read.source.name: files.consume(read.fresh) for read in plan.files if read.source.read is Read.CHANGES
     }
-    engine.expect(few=plan.few)
+    engine.expect(plan.amount)
     bound = bind(plan, engine, run, held_rows=held_rows)
     returned = engine.schema(ROWS)
     change = fit(model, returned, plan.target)

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from runner.engine import Conflict, Diff, Retained
+from runner.engine import Amount, Conflict, Diff, Retained
 from runner.engine.spark import faults
 from runner.engine.spark.append import append_rows
 from runner.engine.spark.branches import Branches
@@ -31,6 +31,7 @@ from runner.spec import STREAM_COLUMNS, Profile
 _JAVA_ERRORS = (Py4JError, PySparkException)
 _PROPERTY = "spark.sql.iceberg.snapshot-property."
 _ADAPTIVE = "spark.sql.adaptive.enabled"
+_PARTITIONS = "spark.sql.shuffle.partitions"
 
 
 def catalog_conf(profile: Profile, warehouse: Path) -> dict[str, str]:
@@ -65,6 +66,7 @@ class SparkEngine(Branches):
                 self.spark.conf.set(key, value)
         # Names without a catalog are the lake's; `spark_catalog` would hold nothing.
         self.spark.sql(f"USE {quote(self.catalog)}")
+        self._partitions = self.spark.conf.get(_PARTITIONS) or "2"
         self._scans = StagedScans(self.spark)
         self._links: list[str] = []
         self._views: set[str] = set()
@@ -199,9 +201,14 @@ class SparkEngine(Branches):
     def schema(self, view: str) -> dict[str, str]:
         return {f.name: f.dataType.simpleString() for f in self.spark.table(quote(view)).schema.fields}
 
-    def expect(self, *, few: bool) -> None:
-        if _ADAPTIVE not in self._profile.conf:
-            self.spark.conf.set(_ADAPTIVE, str(not few).lower())
+    def expect(self, amount: Amount) -> None:
+        wanted = {
+            _ADAPTIVE: str(amount is Amount.MANY).lower(),
+            _PARTITIONS: "1" if amount is Amount.HANDFUL else self._partitions,
+        }
+        for key, value in wanted.items():
+            if key not in self._profile.conf:
+                self.spark.conf.set(key, value)
 
     def stage(self, view: str, folder: str) -> dict[str, Any]:
         outermost = self._observed.pop(view, [])
