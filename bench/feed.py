@@ -35,7 +35,7 @@ class Feed:
         for event in events:
             try:
                 key = str(json.loads(event)["meta"].get("domain"))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, AttributeError):
                 key = ""
             while True:
                 try:

@@ -110,7 +110,7 @@ def valid_ids(values: Iterable[bytes]) -> list[str]:
             meta = event["meta"]
             if meta.get("domain") and meta["domain"] != "canary" and event.get("type") and meta.get("dt"):
                 found.add(meta["id"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return sorted(found)
 
@@ -121,7 +121,7 @@ def keyed(broker: Broker, topic: str, values: Sequence[bytes]) -> None:
     for value in values:
         try:
             key = str(json.loads(value)["meta"].get("domain"))
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             key = ""
         by_key.setdefault(key.encode(), []).append(value)
     for key_, of in by_key.items():

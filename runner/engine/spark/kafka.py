@@ -13,6 +13,7 @@ from runner.spec import STREAM_COLUMNS
 #: Of librdkafka alone, whose names the settings have; Java's clients would warn of them.
 _NOT_JAVAS = ("sasl.username", "sasl.password")
 _GROUP = "medallion-runner"
+_FETCH_WAIT = "20"
 _JAAS = "sasl.jaas.config"
 
 _COLUMNS = {
@@ -43,6 +44,8 @@ def read_topic(
         .option("endingOffsets", json.dumps({topic: ends}))
         .option("failOnDataLoss", "true")
         .option("kafka.isolation.level", "read_committed")
+        # A fetch at the end of a partition would wait half a second for more: that is asked for by nobody.
+        .option("kafka.fetch.max.wait.ms", _FETCH_WAIT)
         # Of the session, in place of one a query: connections are found again by it. Nothing is committed.
         .option("kafka.group.id", f"{_GROUP}-{spark.sparkContext.applicationId}")
     )
