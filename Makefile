@@ -82,7 +82,7 @@ live: setup ## Edits flow through Kafka into the tables, until Ctrl-C: LIVE="--m
 
 .PHONY: test
 test: setup ## Everything that must hold: lint, the fast tests, those on Spark, those with Kafka
-	@$(MAKE) -j2 --output-sync=target test-histories lint test-fast test-spark test-crashes test-kafka
+	@$(MAKE) -k -j2 --output-sync=target test-histories lint test-fast test-spark test-crashes test-kafka
 
 # Two at a time, the longest first: a machine with two cores is busy until the end.
 HISTORIES := tests/spark/test_exact.py

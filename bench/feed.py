@@ -1,13 +1,16 @@
-"""Events into a topic, for benchmarks of streams: a backlog at once, or a few at a time."""
+"""Events into a topic, for benchmarks of streams: a backlog at once, or a few at a time.
+
+What the producer would not send, malformed events and heartbeats, is left out.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from confluent_kafka import Producer
 
 from producer.generator.generate import lines
+from producer.judge import Valid, judge
 
 #: Events of one drip.
 DRIP = 20
@@ -33,13 +36,13 @@ class Feed:
 
     def _send(self, events: Iterable[str]) -> None:
         for event in events:
-            try:
-                key = str(json.loads(event)["meta"].get("domain"))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                key = ""
+            data = event.encode()
+            verdict = judge(data)
+            if not isinstance(verdict, Valid):
+                continue
             while True:
                 try:
-                    self._client.produce(self._topic, event.encode(), key)
+                    self._client.produce(self._topic, data, verdict.domain)
                     break
                 except BufferError:
                     self._client.poll(0.1)
