@@ -53,9 +53,9 @@ def _broker(given: argparse.Namespace) -> int:
     from live.broker import Broker
 
     print(f"Starting Apache Kafka on {given.data}", flush=True)
+    ended = stopped()  # before anybody is told that it runs, and may want it to stop
     with Broker.start(given.data, given.port) as broker:
         print(f"bootstrap.servers={broker.bootstrap}   log: {broker.log}   Ctrl-C stops it", flush=True)
-        ended = stopped()
         while not ended.wait(1):
             if not broker.alive:
                 print(f"Kafka ended by itself. To do: read {broker.log}", file=sys.stderr)
@@ -116,9 +116,10 @@ def _serve(given: argparse.Namespace) -> int:
         disconnect_events=given.disconnect_events,
         end=given.end,
     )
+    ended = stopped()
     with EventStreams.start(spool, rules=rules, faults=wrong, ledger=given.ledger, port=given.port) as server:
         print(f"{len(spool):,} events   {server.url}   Ctrl-C stops it", flush=True)
-        stopped().wait()
+        ended.wait()
         status = server.status
     print(
         f"{status['sent']:,} of {len(spool):,} events were sent, in {status['requests']} requests", flush=True
