@@ -24,6 +24,10 @@ _ID = re.compile(r"\b(?:\d{8}T\d{6}_[0-9a-f]{6}|\d{15,})\b")
 #: What differs from run to run: ids, clocks, sizes of files, and the dots that fill a line up.
 _VARIES = (
     (re.compile(r"\d{8}T\d{6}_[0-9a-f]{6}"), "<run>"),
+    (
+        re.compile(r"^ +(?=\d{15,}\b)", re.MULTILINE),
+        "",
+    ),  # one id in ten is a digit shorter, and set to the right
     (re.compile(r"\b\d{15,}\b"), "<snapshot>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( UTC)?"), "<time>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "<time>"),
