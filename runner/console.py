@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,14 +72,7 @@ class Console:
             self.line(json.dumps({"kind": "note", "text": text, **values}, ensure_ascii=False, default=str))
         elif wrong or not self.quiet:
             self.line(text)
-
-    def clock(self) -> str:
-        """The time of day, for lines of what goes on for hours."""
-        return time.strftime("%H:%M:%S", time.gmtime())
-
-    def flush(self) -> None:
-        """Let whoever reads along have it now."""
-        sys.stdout.flush()
+        sys.stdout.flush()  # of what goes on for hours somebody reads along
 
     def event(self, event: Event) -> None:
         """One step of a run, at once."""

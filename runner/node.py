@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from runner.catalog import MAIN, TableState
 from runner.check.freshness import commit_times, judge_freshness
@@ -18,7 +18,7 @@ from runner.check.gate import CheckResult, judge
 from runner.check.table import check_table, require_references
 from runner.crash import crash_point
 from runner.engine import Conflict, Engine
-from runner.errors import Busy, Fault, GateClosed, Place, RunnerError
+from runner.errors import Busy, Fault, GateClosed, RunnerError
 from runner.execute import Run, Staged, Written
 from runner.execute.fit import refuse_on_branch, schema_change
 from runner.execute.stage import stage
@@ -32,7 +32,7 @@ from runner.refs import TableRef
 from runner.render import Rendered
 from runner.schedule import Stop
 from runner.spec import Model, Project
-from runner.topics import Brokers, Topics
+from runner.topics import Topics
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class Shared:
     lake: Lake
     pins: Pins
     engine: Callable[[], Engine]
+    topics: Topics
     stop: Stop
     run_id: str
     now: dt.datetime
@@ -59,7 +60,6 @@ class Shared:
     full_refresh: bool
     allow_deletes: bool
     allow_schema_change: bool = False
-    topics: Topics = field(default_factory=lambda: Brokers({}, Place("profiles.yml")))
     limit: int | None = None
     span: tuple[str, str] | None = None
     skip_lost: bool = False

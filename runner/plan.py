@@ -57,6 +57,11 @@ class ModelPlan:
         return self.target.head() if self.target else None
 
     @property
+    def everything(self) -> bool:
+        """Whether every row of the target is built again."""
+        return self.mode is Mode.REBUILD and self.days is None
+
+    @property
     def amount(self) -> Amount:
         """How much is read, by metadata alone."""
         whole = self.mode is Mode.REBUILD

@@ -19,9 +19,12 @@ from typing import Any
 
 from runner import __version__
 from runner.check.gate import CheckResult
+from runner.checksum import checksum
 from runner.crash import crash_point
 from runner.errors import Fault
 from runner.files import write_atomically
+from runner.render import Rendered
+from runner.spec import Model, Project
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,33 @@ class NodeResult:
     snapshot: int | None = None
     checks: Sequence[CheckResult] = ()
     faults: Sequence[Fault] = ()
+
+
+def open_journal(
+    path: Path,
+    run_id: str,
+    now: dt.datetime,
+    project: Project,
+    rendered: Mapping[str, Rendered],
+    models: Sequence[Model],
+    *,
+    branch: str,
+    args: Mapping[str, Any],
+    keep: Callable[[Mapping[str, Any]], None],
+) -> Journal:
+    """A journal that has begun: what is going to run is on disk."""
+    journal = Journal(
+        path,
+        run_id,
+        f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z",
+        project.profile.name,
+        selected={m.id: checksum(m, rendered[m.id]) for m in models},
+        args=args,
+        keep=keep,
+        branch=branch,
+    )
+    journal.begin()
+    return journal
 
 
 @dataclass

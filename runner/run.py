@@ -17,7 +17,6 @@ from typing import Any
 from runner import __version__
 from runner.branch import refuse_tag
 from runner.catalog import MAIN
-from runner.checksum import checksum
 from runner.engine import Engine
 from runner.errors import Busy, Fault, GateClosed, Interrupted, ProjectError, RunFailed, RunnerError, worst
 from runner.graph import ancestors
@@ -28,7 +27,7 @@ from runner.lock import target_lock
 from runner.node import Shared, failed_node, run_node
 from runner.ops import History
 from runner.plan import ModelPlan
-from runner.record import Journal, NodeResult, new_run_id
+from runner.record import Journal, NodeResult, new_run_id, open_journal
 from runner.refs import TableRef
 from runner.rehearse import MODE as EMPTY
 from runner.rehearse import rehearse
@@ -102,7 +101,6 @@ def run(
     now = dt.datetime.now(dt.UTC)
     run_id = new_run_id(now)
     sessions = Sessions(start_engine or (lambda: start_spark(project, lake, artifacts)))
-    milliseconds = f"{now.microsecond // 1000:03d}"
     shared = Shared(
         project=project,
         lake=lake,
@@ -120,17 +118,17 @@ def run(
         span=options.span,
     )
     with History(lake, run_id, _Reporter(on_event, len(models), len(models), "ops").warn) as history:
-        journal = Journal(
+        journal = open_journal(
             artifacts / "run_results.json",
             run_id,
-            f"{now:%Y-%m-%dT%H:%M:%S}.{milliseconds}Z",
-            project.profile.name,
-            selected={m.id: checksum(m, rendered[m.id]) for m in models},
+            now,
+            project,
+            rendered,
+            models,
+            branch=options.branch,
             args=options.args,
             keep=history.keep,
-            branch=options.branch,
         )
-        journal.begin()
         conductor = _Conductor(
             options,
             rendered,
@@ -219,7 +217,7 @@ class _Conductor:
         raise error
 
     def _failed(self, model: Model, error: RunnerError, elapsed: float, report: _Reporter) -> None:
-        faults = _faults(error, model)
+        faults = faults_of(error, model)
         self.journal.add(failed_node(model, error, elapsed, faults))
         if isinstance(error, Interrupted):
             raise error from None
@@ -286,7 +284,8 @@ def _kind(error: RunnerError) -> str:
     return {GateClosed: "gated", Busy: "busy"}.get(type(error), "failed")
 
 
-def _faults(error: RunnerError, model: Model) -> tuple[Fault, ...]:
+def faults_of(error: RunnerError, model: Model) -> tuple[Fault, ...]:
+    """What an error says of a model."""
     match error:
         case Interrupted():
             return (

@@ -19,18 +19,17 @@ from typing import Any
 from runner import __version__
 from runner.branch import refuse_tag
 from runner.catalog import MAIN
-from runner.checksum import checksum
 from runner.engine import Engine
-from runner.errors import Busy, Fault, GateClosed, ProjectError, RunFailed, RunnerError, worst
+from runner.errors import Fault, GateClosed, ProjectError, RunnerError, worst
 from runner.inputs import Pins
 from runner.lake import Lake
 from runner.lock import target_lock
 from runner.node import Shared, failed_node, run_node
 from runner.ops import History
 from runner.plan import ModelPlan
-from runner.record import Journal, NodeResult, new_run_id
+from runner.record import Journal, NodeResult, new_run_id, open_journal
 from runner.render import Rendered
-from runner.run import describe
+from runner.run import describe, faults_of
 from runner.schedule import Stop
 from runner.sessions import Sessions, engine_died, start_spark
 from runner.spec import Model, Project
@@ -40,6 +39,9 @@ from runner.topics import Brokers, Topics
 STREAM_LOCK = "stream"
 #: Batches that may fail in a row for a reason that passes, before the stream gives up.
 _PATIENCE = 20
+#: Seconds between two of them, at most.
+_LONGEST_WAIT = 30.0
+_AWAY, _NO_TOPIC = "brokers-unreachable", "no-topic"
 
 #: ``kind`` (start, batch, idle, waiting, stale, end), the model's table, text, and values for programs.
 Tell = Callable[[str, str, str, Mapping[str, Any]], None]
@@ -131,17 +133,17 @@ def stream(
                     purpose=STREAM_LOCK,
                 )
             )
-        journal = Journal(
+        journal = open_journal(
             artifacts / "stream_results.json",
             run_id,
-            f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z",
-            project.profile.name,
-            selected={m.id: checksum(m, rendered[m.id]) for m in models},
+            now,
+            project,
+            rendered,
+            models,
+            branch=options.branch,
             args=options.args,
             keep=history.keep,
-            branch=options.branch,
         )
-        journal.begin()
         conductor = _Conductor(models, rendered, options, shared, sessions, journal, tell, ending)
         try:
             return conductor.run()
@@ -215,7 +217,7 @@ class _Conductor:
             ):
                 done = run_node(model, self.rendered[model.id], shared, announce)
         except RunnerError as error:
-            self._record(failed_node(model, error, time.monotonic() - started, _faults(error)))
+            self._record(failed_node(model, error, time.monotonic() - started, faults_of(error, model)))
             raise
         self.failures, self.waiting_for, self.reached = 0, "", True
         if done.status == "nothing":
@@ -249,35 +251,27 @@ class _Conductor:
         self.journal.put(total)
 
     def _passes(self, error: RunnerError, model: Model) -> bool:
-        """Whether a batch that failed is tried again: what is told by it goes to whoever watches."""
-        if self.sessions.died() or self.shared.stop.asked:
-            if isinstance(error, RunFailed) and (how := self.sessions.died()):
-                raise engine_died(model, how) from error
-            return False
-        if not isinstance(error, Busy | RunFailed) or not error.retryable:
+        """Whether a batch that failed is tried again, after a wait; whoever watches is told once."""
+        if how := self.sessions.died():
+            raise engine_died(model, how) from error
+        (fault, *_) = faults_of(error, model)
+        away = fault.code == _AWAY
+        # A broker that has just come back may not know yet what topics there are.
+        back = fault.code == _NO_TOPIC and self.reached
+        if not (error.retryable or back) or (away and not self.reached):
             return False
         self.failures += 1
-        away = error.fault.code == "brokers-unreachable"
-        if (self.failures >= _PATIENCE and not away) or (away and not self.reached):
+        if self.failures >= _PATIENCE and not away:
             return False
-        if self.waiting_for != error.fault.code:
-            self.waiting_for = error.fault.code
-            self.tell("waiting", str(model.target.table), f"{error.fault.what}; tried again", {})
-        self.ending.wait(min(self.options.trigger, 2.0 ** min(self.failures, 5)))
+        if self.waiting_for != fault.code:
+            self.waiting_for = fault.code
+            self.tell("waiting", str(model.target.table), f"{fault.what}; tried again", {})
+        self.ending.wait(min(_LONGEST_WAIT, 2.0**self.failures))
         return True
 
     def _total(self, total: NodeResult) -> str:
         batches = f"{self.batches:,} batch{'es' * (self.batches != 1)}"
         return f"{batches} | {describe(total)}" if total.counts else batches
-
-
-def _faults(error: RunnerError) -> tuple[Fault, ...]:
-    match error:
-        case ProjectError() | GateClosed():
-            return tuple(error.faults)
-        case RunFailed() | Busy():
-            return (error.fault,)
-    return ()
 
 
 def not_a_stream(models: Sequence[Model]) -> None:

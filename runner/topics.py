@@ -62,13 +62,6 @@ class Brokers:
             except KafkaException as error:
                 raise self._meaning(error, topic, place) from error
 
-    def close(self) -> None:
-        """End the connection."""
-        with self._one_at_a_time:
-            if self._consumer is not None:
-                self._consumer.close()
-                self._consumer = None
-
     def _connected(self, place: Place) -> Consumer:
         if self._consumer is not None:
             return self._consumer

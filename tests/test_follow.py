@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runner.errors import Busy, Fault, Place, ProjectError, RunFailed
+from runner.errors import Busy, Fault, Place, ProjectError, RunFailed, fail
 from runner.ledger import position
 from runner.lineage import compile_project
 from runner.lock import target_lock
@@ -209,6 +209,23 @@ def test_a_failure_that_never_passes_ends_it_after_all(shop: Shop) -> None:
     with pytest.raises(RunFailed):
         shop.follow()
     assert len(shop.ending.waited) < 30
+
+
+def test_brokers_that_have_just_come_back_may_not_know_the_topic_yet(shop: Shop) -> None:
+    missing = fail("no-topic", None, "there is no topic 'raw-events' at x:1")
+    shop.brokers.script = lambda asked: _raise(missing) if asked in (2, 3) else None
+    assert shop.follow(max_records=2, batches=2) == 0
+    assert shop.kinds().count("waiting") == 1
+    # Where no broker has answered before, the name is wrong.
+    shop.brokers.script = lambda asked: _raise(missing)
+    with pytest.raises(ProjectError):
+        shop.follow()
+
+
+def test_between_attempts_there_is_a_pause_even_without_a_trigger(shop: Shop) -> None:
+    shop.brokers.script = _away(2, 3, 4)
+    shop.follow(trigger=0, max_records=2, batches=2)
+    assert [seconds for seconds in shop.ending.waited if seconds > 0] == [2.0, 4.0, 8.0]
 
 
 def test_a_second_stream_of_a_target_is_refused_and_a_batch_is_not(shop: Shop) -> None:

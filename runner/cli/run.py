@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.run import RunOptions
     from runner.spec import Model, Project
 
+_DAY = click.DateTime(["%Y-%m-%d"])
 _FAIL_FAST = click.option("-x", "--fail-fast", is_flag=True, help="Stop at the first model that fails.")
 
 
@@ -82,9 +83,6 @@ def run(
     if not ask.narrowed:
         _keep_manifest(project, rendered)
     return _run(ask, project, models, rendered, options)
-
-
-_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command(cls=Verb)

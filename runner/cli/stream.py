@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
@@ -15,7 +16,7 @@ from runner.cli.options import BRANCH, LOCK_TIMEOUT, SKIP_LOST, Ask, asks
 from runner.console import Console
 
 if TYPE_CHECKING:
-    from runner.stream import Ending
+    from runner.stream import Ending, Tell
 
 
 @click.command(cls=Verb)
@@ -53,12 +54,15 @@ def stream(
     branch: str,
 ) -> int:
     """Follow topics: a micro-batch at every trigger, until Ctrl-C or SIGTERM, after which the batch that runs
-    is finished. Positions are in the tables, so any number of restarts loses nothing and repeats nothing.
+    is finished. Without a selection it runs all models that read topics. Positions are in the tables, so any
+    number of restarts loses nothing and repeats nothing.
     """
     from runner.stream import Ending, StreamOptions, not_a_stream
     from runner.stream import stream as follow
 
     project, models, rendered = ask.compiled()
+    if not ask.narrowed:
+        models = tuple(m for m in models if m.streams)
     not_a_stream(models)
     options = StreamOptions(
         trigger=trigger,
@@ -74,18 +78,21 @@ def stream(
         return follow(project, models, options, _telling(ask.console), ending, rendered=rendered)
 
 
-def _telling(console: Console) -> Any:
+_LABELS = {"batch": "BATCH", "waiting": "WAIT", "stale": "STALE", "end": "DONE", "start": "START"}
+
+
+def _telling(console: Console) -> Tell:
     def tell(kind: str, table: str, text: str, values: Mapping[str, Any]) -> None:
         if kind == "idle" or (kind == "start" and not console.as_json):
             return
-        label = {"batch": "BATCH", "waiting": "WAIT", "stale": "STALE", "end": "DONE", "start": "START"}[kind]
-        wrong = kind in ("waiting", "stale")
-        console.note(
-            f"{console.clock()} {label:<5} {table}  [{text}]", wrong=wrong, event=kind, table=table, **values
-        )
-        console.flush()
+        line = f"{_clock()} {_LABELS[kind]:<5} {table}  [{text}]"
+        console.note(line, wrong=kind in ("waiting", "stale"), event=kind, table=table, **values)
 
     return tell
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S", time.gmtime())
 
 
 @contextmanager
@@ -96,8 +103,7 @@ def _asked_by_signals(ending: Ending, console: Console) -> Iterator[None]:
         if ending.asked:
             raise KeyboardInterrupt
         ending.ask()
-        console.note(f"{console.clock()} stopping when this batch is done; once more: now, nothing published")
-        console.flush()
+        console.note(f"{_clock()} stopping when this batch is done; once more: now, nothing published")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

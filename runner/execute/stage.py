@@ -82,7 +82,7 @@ def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Stage
 
 def _remembered(plan: ModelPlan) -> dict[str, str]:
     """The highest times of earlier runs that something still asks for; a rebuild reads every row again."""
-    if plan.previous is None or (plan.mode is Mode.REBUILD and not plan.days):
+    if plan.previous is None or plan.everything:
         return {}
     asked = {ledger.maximum_name(check) for check in timed(plan.model)}
     asked |= {plan.model.late.column} if plan.model.late else set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from runner import ledger
 from runner.catalog import MAIN, Catalog
 from runner.crash import crash_point
@@ -105,10 +107,7 @@ def position_of(staged: Staged, run: Run) -> Position:
     run.code.write(plan.model, plan.rendered)
     if plan.days and plan.previous:
         # Of the other days nothing was read: what is new in them is still to be consumed.
-        inputs_before = plan.previous.inputs
-        return Position(
-            run.id, plan.model.id, plan.rendered.fingerprint, run.code_version, inputs_before, staged.maxima
-        )
+        return _position(staged, run, plan.previous.inputs)
     inputs: dict[str, InputPosition] = {read.source.name: read.position() for read in plan.tables}
     inputs |= {stream.source.name: stream.position() for stream in plan.topics}
     for listed in plan.files:
@@ -117,12 +116,17 @@ def position_of(staged: Staged, run: Run) -> Position:
         else:
             files = {**listed.consumed, **{c.path: c for c in staged.consumed[listed.source.name]}}
             inputs[listed.source.name] = InputPosition(manifest=run.manifests.write(files.values()))
+    return _position(staged, run, inputs)
+
+
+def _position(staged: Staged, run: Run, inputs: Mapping[str, InputPosition]) -> Position:
+    plan = staged.plan
     return Position(run.id, plan.model.id, plan.rendered.fingerprint, run.code_version, inputs, staged.maxima)
 
 
 def quarantine(staged: Staged, engine: Engine, run: Run, catalog: Catalog, held_rows: int) -> bool:
     """Maintain the target's quarantine; whether a statement was needed."""
-    rebuild = staged.plan.mode is Mode.REBUILD and not staged.plan.days and held_rows > 0
+    rebuild = staged.plan.everything and held_rows > 0
     if not (staged.count("aside") or staged.count("leaving") or rebuild):
         return False
     target: Target = staged.plan.model.target

@@ -32,6 +32,7 @@ from runner.testing.scratch import Scratch, warehouse
 from runner.testing.session import Session
 from runner.testing.spec import Expect, ModelTest, RawRow, Step
 from runner.testing.types import parse_type
+from runner.topics import Brokers
 
 _COUNTS = ("inserted", "updated", "deleted", "dropped", "quarantined", "late")
 _BY_CODE = {"duplicate-key": "key_unique", "key-in-two-partitions": "key_in_one_partition"}
@@ -111,6 +112,7 @@ class Conductor:
             lake=lake,
             pins=Pins(lake.catalog, {}),
             engine=lambda: scratch.engine,
+            topics=Brokers({}, scratch.project.profile.place),  # asked for nothing: topics are files here
             stop=Stop(),
             run_id=new_run_id(now),
             now=now,

@@ -22,7 +22,7 @@ from runner.engine.spark import faults
 from runner.engine.spark.append import append_rows
 from runner.engine.spark.branches import Branches
 from runner.engine.spark.diff import ROW_ID, SEQUENCE, FileRanges, StagedScans, load_table
-from runner.engine.spark.kafka import read_topic
+from runner.engine.spark.kafka import no_records, read_topic
 from runner.errors import Place
 from runner.files import InputFile
 from runner.refs import TableRef, literal, quote
@@ -121,7 +121,7 @@ class SparkEngine(Branches):
 
     def bind_text(self, view: str, files: Sequence[InputFile], received_at: str) -> None:
         if not files:
-            self._no_stream(view)
+            self._view(view, no_records(self.spark))
             return
         lines = self.spark.read.text(self._link(files)).select(
             "value",
@@ -152,14 +152,11 @@ class SparkEngine(Branches):
     def bind_topic(
         self, view: str, topic: str, offsets: Mapping[int, tuple[int, int]], settings: Mapping[str, str]
     ) -> None:
-        if not offsets:
-            self._no_stream(view)
-            return
-        self._view(view, read_topic(self.spark, topic, offsets, settings))
-
-    def _no_stream(self, view: str) -> None:
-        empty = ", ".join(f"CAST(NULL AS {of}) AS {quote(name)}" for name, of in STREAM_COLUMNS.items())
-        self._view(view, self.spark.sql(f"SELECT {empty} WHERE false"))
+        try:
+            records = read_topic(self.spark, topic, offsets, settings)
+        except _JAVA_ERRORS as error:
+            raise faults.run_failed(error, f"the topic {topic} cannot be read") from error
+        self._view(view, records)
 
     def bind_files(self, view: str, files: Sequence[InputFile], format: str) -> None:
         reader = self.spark.read.format(format)

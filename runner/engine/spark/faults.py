@@ -15,8 +15,12 @@ _CONFLICTS = (
     "org.apache.iceberg.exceptions.ValidationException",
     "org.apache.iceberg.exceptions.CommitFailedException",
 )
-#: Names in the exceptions of Kafka's client and of Spark's connector.
-_KAFKAS = ("org.apache.kafka.common.", "org.apache.spark.sql.kafka010.", "KAFKA_DATA_LOSS")
+#: An exception of Kafka's client or of Spark's connector, as a cause is named: not a frame of a trace, which
+#: says of a failure only that rows came from a topic.
+_KAFKAS = re.compile(
+    r"(?:^|: |Caused by: )org\.apache\.(?:kafka\.common|spark\.sql\.kafka010)\.[\w.$]*(?:Exception|Error)\b",
+    re.MULTILINE,
+)
 _LINE_POS = re.compile(r"line (\d+),? pos(?:ition)? (\d+)")
 _CONTEXT = re.compile(r"\s*\n?== SQL.*", re.DOTALL)
 
@@ -92,5 +96,5 @@ def run_failed(error: BaseException, what: str, place: Place | None = None) -> R
 
 def _passes(error: BaseException) -> bool:
     """Whether a failure is Kafka's: brokers go and come, and what a topic lost the next plan tells."""
-    text = " ".join([str(error), *(cause.getClass().getName() for cause in causes(error))])
-    return any(word in text for word in _KAFKAS)
+    names = [cause.getClass().getName() for cause in causes(error)]
+    return _KAFKAS.search("\n".join([*names, str(error)])) is not None

@@ -30,11 +30,19 @@ _COLUMNS = {
 }
 
 
+def no_records(spark: SparkSession) -> DataFrame:
+    """An empty relation of the fixed input columns."""
+    columns = ", ".join(f"CAST(NULL AS {of}) AS {quote(name)}" for name, of in STREAM_COLUMNS.items())
+    return spark.sql(f"SELECT {columns} WHERE false")
+
+
 def read_topic(
     spark: SparkSession, topic: str, offsets: Mapping[int, tuple[int, int]], settings: Mapping[str, str]
 ) -> DataFrame:
     """The records from the first offset up to, not with, the second, by partition; read when it is used."""
     assert _COLUMNS.keys() == STREAM_COLUMNS.keys()
+    if not offsets:
+        return no_records(spark)
     starts, ends = ({str(p): ends[at] for p, ends in offsets.items()} for at in (0, 1))
     reader = (
         spark.read.format("kafka")
