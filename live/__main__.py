@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from runner.errors import Fault, RunFailed, RunnerError
+from runner.errors import Fault, ProjectError, RunFailed, RunnerError, fail
 
 Verb = Callable[[argparse.Namespace], int]
 
@@ -26,8 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb: Verb = given.verb
     try:
         return verb(given)
-    except RunFailed as error:
-        print(one_line(error.fault), file=sys.stderr)
+    except (ProjectError, RunFailed) as error:
+        for fault in error.faults if isinstance(error, ProjectError) else (error.fault,):
+            print(one_line(fault), file=sys.stderr)
         return error.exit_code
     except RunnerError as error:
         print(error, file=sys.stderr)
@@ -94,7 +95,7 @@ def _serve(given: argparse.Namespace) -> int:
     from live.spool import Spool
 
     if given.now and not given.rate:
-        raise RunFailed(Fault("now-without-rate", None, "--now needs a rate", "", "add --rate 50"))
+        raise fail("now-without-rate", None, "--now needs a rate", fix="add --rate 50")
     wrong = [faults.parse(text) for text in given.fault]
     events: Iterable[captures.Captured]
     events = (
@@ -147,7 +148,7 @@ def _demo(given: argparse.Namespace) -> int:
 
     if given.live != (given.contact is not None):
         what, why = "--live and --contact belong together", "Wikimedia refuses clients that name no contact"
-        raise RunFailed(Fault("contact-missing", None, what, why, "write --live --contact you@example.org"))
+        raise fail("contact-missing", None, what, why=why, fix="write --live --contact you@example.org")
     options = demo.Options(
         folder=given.folder.absolute(),
         project=Path(__file__).resolve().parents[1],

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from live.judge import instant_ms
-from runner.errors import Fault, RunFailed
+from runner.errors import fail
 
 _DT = re.compile(rb'"dt":\s*"([^"]*)"')
 _REPEATS = 256  # lines after which a repeated one is taken for a new one; the generator's ring is smaller
@@ -32,7 +32,7 @@ def recorded(path: Path) -> Iterator[Captured]:
     except (OSError, EOFError) as error:
         why = getattr(error, "strerror", None) or str(error)
         fix = "name a file of events: .ndjson, .sse, also with .gz"
-        raise RunFailed(Fault("no-capture", None, f"{path} cannot be read", why, fix)) from None
+        raise fail("no-capture", None, f"{path} cannot be read", why=why, fix=fix) from None
 
 
 def generated(*, events: int, seed: int, days: int = 1, start: date | None = None) -> Iterator[Captured]:

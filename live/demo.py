@@ -25,7 +25,7 @@ from live.eventstreams import EventStreams, Rules
 from live.figures import Figures, Watch, scrape
 from live.spool import Spool
 from live.topics import dead_letters
-from runner.errors import Fault, RunFailed
+from runner.errors import Fault, RunFailed, fail
 
 TOPIC, DEAD = "raw-events", "dlq-events"
 _MARK = ".made-by-live"
@@ -230,10 +230,10 @@ def _settle(parts: _Parts, server: EventStreams, happened: int) -> None:
 
 
 def _make_room(folder: Path) -> None:
-    """An empty folder: only one that this program made is emptied."""
+    """An empty folder: only one that this program made is emptied. ProjectError (``folder-taken``)."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).exists():
         what, why = f"{folder} is not empty", "it was not made by the demo, which begins with an empty one"
-        raise RunFailed(Fault("folder-taken", None, what, why, "name another folder: --folder DIR"))
+        raise fail("folder-taken", None, what, why=why, fix="name another folder: --folder DIR")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / _MARK).touch()

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from live.spool import Change
-from runner.errors import Fault as Wrong
-from runner.errors import RunFailed, did_you_mean
+from runner.errors import ProjectError, did_you_mean, fail
 
 #: What happens at the place, as the client sees it.
 KINDS = {
@@ -70,7 +69,7 @@ class Fault:
 
 
 def parse(text: str) -> Fault:
-    """The fault that a text describes; RunFailed (``bad-fault``) says what it may be."""
+    """The fault that a text describes; ProjectError (``bad-fault``) says what it may be."""
     kind, _, place = text.strip().partition("@")
     if kind not in KINDS:
         raise _bad(text, f"there is no fault '{kind}'", did_you_mean(kind, KINDS))
@@ -127,6 +126,6 @@ def _grown(size: int) -> Change:
     return change
 
 
-def _bad(text: str, why: str, hint: str) -> RunFailed:
+def _bad(text: str, why: str, hint: str) -> ProjectError:
     fix = hint or "write KIND@event=K[,byte=B][,seconds=S][,size=N] or KIND@connection=C[,byte=B][,seconds=S]"
-    return RunFailed(Wrong("bad-fault", None, f"'{text}' is no fault", why, fix))
+    return fail("bad-fault", None, f"'{text}' is no fault", why=why, fix=fix)

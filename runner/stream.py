@@ -20,7 +20,7 @@ from runner import __version__
 from runner.branch import refuse_tag
 from runner.catalog import MAIN
 from runner.engine import Engine
-from runner.errors import Fault, GateClosed, ProjectError, RunnerError, worst
+from runner.errors import Fault, GateClosed, ProjectError, RunnerError, fail, worst
 from runner.inputs import Pins
 from runner.lake import Lake
 from runner.lock import target_lock
@@ -32,7 +32,7 @@ from runner.render import Rendered
 from runner.run import describe, faults_of
 from runner.schedule import Stop
 from runner.sessions import Sessions, engine_died, start_spark
-from runner.spec import Model, Project
+from runner.spec import Model, Profile, Project
 from runner.topics import Brokers, Topics
 
 #: What the lock of a stream is named by, beside the lock of its target, which each batch takes.
@@ -274,28 +274,28 @@ class _Conductor:
         return f"{batches} | {describe(total)}" if total.counts else batches
 
 
-def not_a_stream(models: Sequence[Model]) -> None:
-    """Raises ProjectError where a model reads no topic, or none is selected that does."""
+def not_a_stream(models: Sequence[Model], profile: Profile) -> None:
+    """Raises ProjectError where a model reads no topic, or none is there that does."""
+    fix = "name a target in which the source is a topic, such as --target live, or select other models"
+    if not models:
+        raise fail(
+            "not-a-stream",
+            profile.place,
+            f"in the target '{profile.name}' no model reads a topic",
+            why="`runner stream` runs models with `read: stream`",
+            fix=fix,
+        )
     wrong = [m for m in models if not m.streams]
-    if wrong or not models:
+    if wrong:
         raise ProjectError(
             tuple(
                 Fault(
                     "not-a-stream",
                     m.place,
-                    f"{m.id} reads no topic",
+                    f"{m.id} reads no topic in the target '{profile.name}'",
                     "`runner stream` runs models with `read: stream`; others follow with `runner run`",
-                    "select another with --pipeline or --select; where the source is a topic in one target of"
-                    " profiles.yml only, name that with --target",
+                    fix,
                 )
                 for m in wrong
-            )
-            or (
-                Fault(
-                    "not-a-stream",
-                    None,
-                    "no model is selected",
-                    fix="name a pipeline whose source is a topic: `runner stream --pipeline bronze`",
-                ),
             )
         )

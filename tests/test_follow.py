@@ -290,9 +290,11 @@ def test_written_directly_rows_are_set_aside_before_the_commit_that_says_they_we
 
 def test_models_that_read_no_topic_are_refused_by_name(shop: Shop) -> None:
     with pytest.raises(ProjectError) as error:
-        not_a_stream(shop.project.models)
+        not_a_stream(shop.project.models, shop.project.profile)
     assert [f.code for f in error.value.faults] == ["not-a-stream"]
     assert "shop.stock" in error.value.faults[0].what
+    with pytest.raises(ProjectError):
+        not_a_stream((), shop.project.profile)
 
 
 def _away(*calls: int) -> Callable[[int], None]:

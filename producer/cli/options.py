@@ -32,7 +32,7 @@ def stacked(*options: Callable[[Any], Any]) -> Callable[[_F], _F]:
 kafka = stacked(
     click.option(
         "--brokers",
-        default="127.0.0.1:9092",
+        default="127.0.0.1:19092",
         show_default=True,
         metavar="HOST:PORT,…",
         help="Where Kafka is.",

@@ -63,7 +63,7 @@ def stream(
     project, models, rendered = ask.compiled()
     if not ask.narrowed:
         models = tuple(m for m in models if m.streams)
-    not_a_stream(models)
+    not_a_stream(models, project.profile)
     options = StreamOptions(
         trigger=trigger,
         max_records=max_records,

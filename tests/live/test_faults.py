@@ -10,7 +10,7 @@ import pytest
 from live import captures, faults, ledger
 from live.eventstreams import EventStreams
 from live.spool import Spool
-from runner.errors import RunFailed
+from runner.errors import ProjectError
 from tests.live.client import Answer, Socket, get
 from tests.live.conftest import Serve
 
@@ -167,9 +167,9 @@ def test_faults_of_a_seed_are_the_same_again() -> None:
     ],
 )
 def test_a_fault_that_is_none_is_said(text: str, says: str) -> None:
-    with pytest.raises(RunFailed) as caught:
+    with pytest.raises(ProjectError) as caught:
         faults.parse(text)
-    assert caught.value.fault.code == "bad-fault"
+    assert caught.value.faults[0].code == "bad-fault"
     assert says in str(caught.value)
 
 

@@ -148,7 +148,7 @@ def test_as_a_command_it_serves_until_it_is_stopped(tmp_path: Path) -> None:
 def test_what_is_wrong_is_one_line(arguments: list[str], says: str) -> None:
     command = [sys.executable, "-m", "live", "serve", "--events", "5", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith(says)
     assert "To do: " in line
