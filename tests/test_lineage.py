@@ -4,67 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from runner.errors import Fault, Place
+from runner.errors import Place
 from runner.header import csv_header
-from runner.lineage import check_sql, compile_project
-from runner.lineage.query import parse_query
+from runner.lineage import compile_project
 from runner.load import load_project
-from runner.render import Rendered, render
 from runner.spec import STREAM_COLUMNS
+from tests.linted import R, S, codes, faults
 from tests.projects import write
 
 ROOT = Path(__file__).resolve().parent.parent
-COLUMNS: Mapping[str, Mapping[str, str] | None] = {
-    "s": {
-        "id": "string", "k": "string", "n": "bigint", "x": "double", "d": "date", "list": "array<int>",
-        "o": "struct<a:int,b:struct<c:string>>", "user": "string",
-    },
-    "r": {"k": "string", "region": "string"},
-    "f": None,
-}  # fmt: skip
-SOURCES = {
-    "s": "{{table: other.s, read: {read}{by}}}",
-    "r": "{{table: other.r, read: all}}",
-    "f": "{{files: {{path: x.json, format: json}}, read: all}}",
-}
-
-
-def rendered(
-    root: Path, query: str, *, read: str = "all", columns: str = "id: {type: string}", more: str = ""
-) -> tuple[Rendered, object]:
-    by = ", by: {id: id}" if read == "affected" else ""
-    used = {name: text for name, text in SOURCES.items() if f"source('{name}')" in query}
-    sources = ", ".join(f"{name}: {text.format(read=read, by=by)}" for name, text in used.items())
-    spec = (
-        f"pipeline: p\nmodels:\n  - name: m\n    sql: m.sql\n    sources: {{{sources}}}\n{more}"
-        f"    target: {{table: p.m, key: [id], columns: {{{columns}}}}}\n"
-    )
-    merge = (
-        f"MERGE INTO {{{{ target }}}} AS t USING (\n{query}\n) AS s ON t.id = s.id\n"
-        "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *\n"
-    )
-    write(root, {"pipelines/p.yml": spec, "m.sql": merge})
-    project = load_project(root)
-    return render(project.models[0], project), project.models[0]
-
-
-def faults(root: Path, query: str, **options: str) -> list[Fault]:
-    found, model = rendered(root, query, **options)
-    known = {name: columns for name, columns in COLUMNS.items() if f"source('{name}')" in query}
-    return check_sql(model, found, known)  # type: ignore[arg-type]
-
-
-def codes(root: Path, query: str, **options: str) -> list[str]:
-    return [fault.code for fault in faults(root, query, **options)]
-
-
-S = "{{ source('s') }}"
-R = "{{ source('r') }}"
 
 
 # --- what is fine ---------------------------------------------------------------------------------
@@ -365,38 +317,9 @@ def test_group_by_group(tmp_path: Path, query: str) -> None:
     assert faults(tmp_path, query, read="affected") == []
 
 
-# --- SQL in specs ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("more", "code"),
-    [
-        ("    drop: {name: x, when: kk > 'a'}\n", "unknown-column"),
-        ("    drop: {name: x, when: \"k = 'a' OR\"}\n", "sql-syntax"),
-        ("    drop: {name: x, when: 'true, false'}\n", "sql-syntax"),
-        ("    drop: {name: x, when: '(SELECT 1)'}\n", "subquery-in-spec"),
-        ("    drop: {name: x, when: 'max(n) > 1'}\n", "aggregate-in-spec"),
-        ("    drop: {name: x, when: 'rand() > 1'}\n", "not-deterministic"),
-        ("    drop: {name: x, when: \"reflect('a', 'b') = 'c'\"}\n", "forbidden-function"),
-        ("    drop: {name: x, when: 'd < current_date'}\n", "not-deterministic"),
-        ("    dedupe: {order: [kk]}\n", "unknown-column"),
-        ("    late: {column: kk, after: 5m}\n", "unknown-column"),
-        ("    checks: [{expression: 'kk > 1'}]\n", "unknown-column"),
-    ],
-)
-def test_sql_of_the_spec(tmp_path: Path, more: str, code: str) -> None:
-    (fault,) = faults(tmp_path, f"SELECT * FROM {S}", more=more)
-    assert fault.code == code
-    assert fault.place is not None
-    assert (fault.place.file, fault.place.line) == ("pipelines/p.yml", 6)
+# --- the shipped project --------------------------------------------------------------------------
 
 
 def test_the_shipped_project_has_no_faults() -> None:
     project = load_project(ROOT)
     assert set(compile_project(project)) == {model.id for model in project.models}
-
-
-def test_a_query_in_place_of_a_condition_is_no_sql() -> None:
-    fault = parse_query("SELECT 1 AS a WHERE AND (SELECT (1))", lambda offset: Place("a.sql", 1, offset + 1))
-    assert isinstance(fault, Fault)
-    assert fault.what.startswith("this is not Spark SQL: a query stands where a condition belongs")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from producer.generator.generate import lines
 from producer.judge import Heartbeat, Malformed, Valid, judge
 from tests import oracle
+from tests.exact_json import as_instant
 
 OK = {"meta": {"dt": "2026-10-01T00:00:00Z", "domain": "en.wikipedia.org", "id": "x"}, "type": "edit"}
 
@@ -90,7 +91,7 @@ zones = st.sampled_from(
 @given(days, st.sampled_from("T t"), clocks, zones)
 def test_times_are_read_as_the_oracle_reads_them(day: str, middle: str, clock: str, zone: str) -> None:
     text = f"{day}{middle}{clock}{zone}"
-    instant = oracle.as_instant(text)
+    instant = as_instant(text)
     found = judge(meta(dt=text))
     if instant is None:
         assert found == Malformed("bad-time", "meta.dt")
