@@ -24,15 +24,17 @@ PACKAGES = ("runner", "producer", "bench")
 
 T = TypeVar("T")
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+
 #: Seconds between two looks at the processes of a side. A JVM that does nothing lives for 40 ms.
 LOOK = 0.01
+#: Memory is added up in one look of so many.
+WEIGHED = 5
 
 
 @dataclass(frozen=True)
 class Measured:
     """One process: ``seconds`` of the clock and of processors, the JVMs it started, and the most ``memory``
-    that it and its descendants held at a time, in bytes; pages that they share count for each."""
+    that it and its descendants held at a time, in bytes; a page that several share counts once."""
 
     seconds: float
     cpu: float
@@ -127,25 +129,29 @@ class _Watch:
         return len(self._found), self._memory
 
     def _run(self) -> None:
+        looks = 0
         while not self._ended.wait(LOOK):
-            self._memory = max(self._memory, self._look(self._root))
+            # Adding up a process's pages takes the kernel a while, so it is asked less often.
+            self._memory = max(self._memory, self._look(self._root, weigh=looks % WEIGHED == 0))
+            looks += 1
 
-    def _look(self, pid: int) -> int:
-        held = _resident(pid)
+    def _look(self, pid: int, *, weigh: bool) -> int:
+        held = _resident(pid) if weigh else 0
         for child in _children(pid):
             if _name(child) == "java":
                 self._found.add(child)  # what a JVM starts is no JVM of the side's
-                held += _resident(child)
+                held += _resident(child) if weigh else 0
             else:
-                held += self._look(child)
+                held += self._look(child, weigh=weigh)
         return held
 
 
 def _resident(pid: int) -> int:
-    """Bytes of a process that are in memory."""
+    """Bytes of a process that are in memory; a page that several processes share counts for each in part."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except (OSError, IndexError, ValueError):  # it ended meanwhile
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    except (OSError, StopIteration, ValueError):  # it ended meanwhile
         return 0
 
 

@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +29,7 @@ KEPT = 16
 #: Libraries whose words an answer repeats.
 _LIBRARIES = ("sqlglot", "jinja2", "yaml")
 
+_PIECE = 1 << 20
 _AS_WRITTEN: Any = {"encoding": "utf-8", "errors": "surrogatepass", "newline": ""}
 
 Stamp = tuple[int, ...]
@@ -122,7 +123,7 @@ class Answers:
             head = json.dumps(kept)
             with self._new.open("w", **_AS_WRITTEN) as file:
                 file.write(f"{_digest(head)}\n{head}\n")
-                file.write(text)
+                file.writelines(_pieces(text))
             os.replace(self._new, self._path(question))
             self._new = None
             self._forget_old()
@@ -217,4 +218,12 @@ def _stamp(found: os.stat_result) -> Stamp:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    found = hashlib.sha256()
+    for piece in _pieces(text):
+        found.update(piece.encode("utf-8", "surrogatepass"))
+    return found.hexdigest()
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A text that may be too long to be copied whole."""
+    return (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.answers import Answers, Inputs
 from runner.compiled import MODELS_A_PROCESS, Compiled, Keys, answer_of, inputs, keep_answer, of_disk
-from runner.errors import Fault, ProjectError
+from runner.errors import ProjectError
 from runner.findings import Report, fault, plain, report
 
 if TYPE_CHECKING:
     from runner.load import Loaded
+    from runner.macros import Macros
     from runner.spec import Model, Project
 
 
@@ -98,36 +99,31 @@ def _look(
 
 
 def _part(keys: Keys, models: Sequence[Model], known: Mapping[str, Linted]) -> list[Linted]:
-    """Some of the models."""
+    """Some of the models. One at a time: statements in parts take much more memory than their texts."""
+    from runner.macros import load_macros
+
+    try:
+        macros = load_macros(keys.project.root)
+    except ProjectError as error:
+        return [Linted(keys.of(model), None, [plain(one) for one in error.faults], []) for model in models]
     found: list[Linted] = []
-    # Some at a time: statements in parts take much more memory than their texts.
-    for start in range(0, len(models), MODELS_A_PROCESS):
-        some = [(model, keys.of(model)) for model in models[start : start + MODELS_A_PROCESS]]
-        fresh = dict(_fresh(keys.project, [(m, key) for m, key in some if key not in known]))
-        found += (fresh[key] if key in fresh else known[key] for _, key in some)
+    for model in models:
+        key = keys.of(model)
+        found.append(known[key] if key in known else _fresh(key, keys.project, model, macros))
     return found
 
 
-def _fresh(project: Project, models: Sequence[tuple[Model, str]]) -> Iterator[tuple[str, Linted]]:
-    from runner.lineage import compile_project
+def _fresh(key: str, project: Project, model: Model, macros: Macros) -> Linted:
+    from runner.lineage import check_model
     from runner.lint import doubts_of
+    from runner.load import in_order
     from runner.manifest import entry
 
-    def faults(found: Sequence[Fault]) -> list[list[Any]]:
-        return [plain(one) for one in found]
-
-    try:
-        all_rendered = compile_project(project, [model for model, _ in models])
-    except ProjectError:
-        all_rendered = {}
-    for model, key in models:
-        try:
-            rendered = all_rendered.get(model.id) or compile_project(project, [model])[model.id]
-        except ProjectError as error:
-            yield key, Linted(key, None, faults(error.faults), [])
-            continue
-        made = Compiled(model.pipeline, model.name, key, *entry(model, rendered))
-        yield key, Linted(key, made, [], faults(doubts_of(model, project, rendered)))
+    checked = check_model(model, project, macros)
+    if checked.faults or checked.rendered is None:
+        return Linted(key, None, [plain(one) for one in in_order(checked.faults)], [])
+    made = Compiled(model.pipeline, model.name, key, *entry(model, checked.rendered))
+    return Linted(key, made, [], [plain(one) for one in doubts_of(model, project, checked)])
 
 
 def _inputs(project: Project) -> Inputs:

@@ -6,7 +6,7 @@ In: a project and the statements of all of its models. Out: JSON text.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from runner.checksum import checksum
@@ -52,14 +52,22 @@ def describe(project: Project, entries: Mapping[str, Entry]) -> Description:
         "parent_map": ((_unique(m), reads[m.id]) for m in models),
         "child_map": readers.items(),
     }
-    text = ",\n".join(f" {_json(name)}: {_object(entries)}" for name, entries in parts.items())
-    return Description(project.profile.name, f"{{\n{text}\n}}")
+    return Description(project.profile.name, "".join(_pieces(parts)))
 
 
-def _object(entries: Iterable[tuple[str, object]]) -> str:
-    """An object with a line for each entry: changes show, and most of the work is done in C."""
-    lines = ",\n".join(f"  {_json(name)}: {_json(value)}" for name, value in entries)
-    return f"{{\n{lines}\n }}" if lines else "{}"
+def _pieces(parts: Mapping[str, Iterable[tuple[str, object]]]) -> Iterator[str]:
+    """The document, in pieces: of thousands of models it is too long to be copied again and again.
+
+    Every entry has a line: changes show, and most of the work is done in C.
+    """
+    for name, entries in parts.items():
+        yield f"{{\n {_json(name)}: " if name == next(iter(parts)) else f",\n {_json(name)}: "
+        before = "{\n"
+        for key, value in entries:
+            yield f"{before}  {_json(key)}: {_json(value)}"
+            before = ",\n"
+        yield "\n }" if before == ",\n" else "{}"
+    yield "\n}"
 
 
 def _json(value: object) -> str:

@@ -48,7 +48,7 @@ def rendered(
 def faults(root: Path, query: str, **options: str) -> list[Fault]:
     found, model = rendered(root, query, **options)
     known = {name: columns for name, columns in COLUMNS.items() if f"source('{name}')" in query}
-    return check_sql(model, found, known)  # type: ignore[arg-type]
+    return check_sql(model, found, known).faults  # type: ignore[arg-type]
 
 
 def codes(root: Path, query: str, **options: str) -> list[str]:

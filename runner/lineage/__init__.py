@@ -4,6 +4,6 @@ In: rendered models and the columns of their inputs. Out: faults: unknown column
 functions that reach outside, queries that are no function of their rows.
 """
 
-from runner.lineage.project import check_sql, compile_project
+from runner.lineage.project import Checked, check_model, check_sql, compile_project
 
-__all__ = ["check_sql", "compile_project"]
+__all__ = ["Checked", "check_model", "check_sql", "compile_project"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -18,7 +19,7 @@ from runner.lineage.resolve import Resolver
 from runner.lineage.rowwise import rowwise_faults
 from runner.lineage.snippets import retention_faults, snippet_faults
 from runner.load import in_order
-from runner.macros import load_macros
+from runner.macros import Macros, load_macros
 from runner.render import Rendered, render, view_name
 from runner.spec import Model, Project, TableInput
 
@@ -46,22 +47,39 @@ def compile_project(
     for model in project.models if models is None else models:
         if model.id in broken:
             continue
-        try:
-            rendered[model.id] = render(model, project, macros)
-        except ProjectError as error:
-            found += error.faults
-            continue
-        columns = source_columns(model, project, broken)
-        found += check_sql(model, rendered[model.id], columns, project)
-        found += retention_faults(model, project)
+        checked = check_model(model, project, macros, broken)
+        if checked.rendered:
+            rendered[model.id] = checked.rendered
+        found += checked.faults
     if found:
         raise ProjectError(in_order(found))
     return rendered
 
 
-def check_sql(
-    model: Model, rendered: Rendered, columns: Columns, project: Project | None = None
-) -> list[Fault]:
+class Checked(NamedTuple):
+    """What is known of a model: its statement, the query in it, what its inputs return, and its faults.
+
+    ``rendered`` and ``query`` are None where the text does not get as far.
+    """
+
+    faults: list[Fault]
+    rendered: Rendered | None = None
+    query: Query | None = None
+    sources: Mapping[str, Relation] = {}
+
+
+def check_model(model: Model, project: Project, macros: Macros, broken: Collection[str] = ()) -> Checked:
+    """One model; ``broken`` as for :func:`compile_project`."""
+    try:
+        rendered = render(model, project, macros)
+    except ProjectError as error:
+        return Checked(list(error.faults))
+    checked = check_sql(model, rendered, source_columns(model, project, broken), project)
+    checked.faults.extend(retention_faults(model, project))
+    return checked
+
+
+def check_sql(model: Model, rendered: Rendered, columns: Columns, project: Project | None = None) -> Checked:
     """What is wrong with the query of ``model``.
 
     ``columns``: source → column → type; None = not known, and then nothing is claimed about the source.
@@ -70,8 +88,8 @@ def check_sql(
     part = rendered.statement.using
     query = parse_query(part.text, locator(part.text, part.line, part.col, rendered.places.at))
     if isinstance(query, Fault):
-        return [query]
-    sources = input_relations(model, columns, project)
+        return Checked([query], rendered)
+    sources = _input_relations(model, columns, project)
     views = {view_name(name).lower(): found for name, found in sources.items()}
     resolver = Resolver(query, views, foreign_relation(model, project, query))
     returned = resolver.run()
@@ -89,10 +107,10 @@ def check_sql(
     faults += snippet_faults(model, returned if not resolver.faults else OPEN, sources)
     for places in rendered.expectations.values():
         faults += expectation_faults(model, places, sources, project)
-    return faults
+    return Checked(faults, rendered, query, sources)
 
 
-def input_relations(model: Model, columns: Columns, project: Project | None) -> dict[str, Relation]:
+def _input_relations(model: Model, columns: Columns, project: Project | None) -> dict[str, Relation]:
     """What each source of ``model`` returns, by its name; ``columns`` as for :func:`check_sql`."""
     return {name: _relation(model, name, found, project) for name, found in columns.items()}
 

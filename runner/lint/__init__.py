@@ -11,9 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from runner.errors import Fault, ProjectError
 from runner.findings import ERROR, Finding, Report
-from runner.lineage import check_sql, compile_project
-from runner.lineage.columns import source_columns
-from runner.lineage.snippets import retention_faults
+from runner.lineage import Checked, check_model
 from runner.lint.documentation import documentation_faults
 from runner.lint.look import look
 from runner.lint.query import query_faults
@@ -23,7 +21,6 @@ from runner.lint.silence import Silences, silences_of_sql, silences_of_yaml, use
 from runner.lint.unused import files_of, is_inside, sql_files, unused_faults
 from runner.load import Loaded, in_order
 from runner.macros import load_macros, read_sql
-from runner.render import Rendered, render
 from runner.spec import Model, Project
 
 __all__ = ["doubts_of", "judged", "lint"]
@@ -31,26 +28,28 @@ __all__ = ["doubts_of", "judged", "lint"]
 
 def lint(loaded: Loaded, models: Sequence[Model], *, whole: bool) -> Report:
     """Look at ``models``; ``whole``: they are all of the project, so that what nothing uses can be told."""
-    errors: Sequence[Fault] = ()
-    sound: Mapping[str, Rendered]
-    try:
-        sound = compile_project(loaded.project, models, faults=loaded.faults, broken=loaded.broken)
-    except ProjectError as error:
-        errors = error.faults
-        sound = dict(_sound(loaded, models))
+    project, broken = loaded.project, loaded.broken
+    errors = list(loaded.faults)
     doubts: list[Fault] = []
-    for model in models:
-        if model.id in sound:
-            doubts += doubts_of(model, loaded.project, sound[model.id], loaded.broken)
-    return judged(loaded.project, models, errors, doubts, whole=whole)
+    try:
+        macros = load_macros(project.root)
+    except ProjectError as error:
+        errors += error.faults
+    else:
+        for model in models:
+            if model.id in broken:
+                continue
+            checked = check_model(model, project, macros, broken)
+            errors += checked.faults
+            if not checked.faults:
+                doubts += doubts_of(model, project, checked, broken)
+    return judged(loaded.project, models, in_order(errors), doubts, whole=whole)
 
 
-def doubts_of(
-    model: Model, project: Project, rendered: Rendered, broken: Collection[str] = ()
-) -> list[Fault]:
+def doubts_of(model: Model, project: Project, checked: Checked, broken: Collection[str] = ()) -> list[Fault]:
     """What the rules say of one sound model, silenced or not."""
     doubts = list(documentation_faults(model))
-    if at := look(model, project, rendered, broken):
+    if at := look(model, project, checked, broken):
         doubts += query_faults(at)
         doubts += reading_faults(at)
     return doubts
@@ -66,10 +65,11 @@ def judged(
 ) -> Report:
     """The report: ``errors``, and ``doubts`` about sound models as far as nothing silences them."""
     specs = dict(_specs(project, models))
+    files = sql_files(project.root) if whole else ()
     doubts = list(doubts)
     if whole and not errors:
-        doubts += unused_faults(project, specs)
-    silences = _silences(project, models, specs, whole=whole)
+        doubts += unused_faults(project, specs, files)
+    silences = _silences(project, models, specs, files)
     kept, used = silences.kept(doubts)
     found = [*errors, *kept, *silences.faults]
     if whole and not errors:
@@ -83,25 +83,6 @@ def _level(fault: Fault) -> str:
     return rule.level if rule else ERROR
 
 
-def _sound(loaded: Loaded, models: Iterable[Model]) -> Iterator[tuple[str, Rendered]]:
-    """The models of a broken project of which nothing is wrong."""
-    project = loaded.project
-    try:
-        macros = load_macros(project.root)
-    except ProjectError:
-        return
-    for model in models:
-        if model.id in loaded.broken:
-            continue
-        try:
-            rendered = render(model, project, macros)
-        except ProjectError:
-            continue
-        columns = source_columns(model, project, loaded.broken)
-        if not check_sql(model, rendered, columns, project) and not any(retention_faults(model, project)):
-            yield model.id, rendered
-
-
 def _specs(project: Project, models: Iterable[Model]) -> Iterator[tuple[str, str]]:
     """The text of the specs that declare ``models``, by file."""
     for file in dict.fromkeys(model.place.file for model in models):
@@ -109,14 +90,15 @@ def _specs(project: Project, models: Iterable[Model]) -> Iterator[tuple[str, str
 
 
 def _silences(
-    project: Project, models: Iterable[Model], specs: Mapping[str, str], *, whole: bool
+    project: Project, models: Iterable[Model], specs: Mapping[str, str], files: Sequence[str]
 ) -> Silences:
     found = Silences()
     for file, text in specs.items():
         found += silences_of_yaml(text, file)
     of_models = [file for model in models for file in files_of(model)]
-    for file in dict.fromkeys([*of_models, *(sql_files(project.root) if whole else ())]):
-        if not is_inside(project.root, file):
+    listed = set(files)
+    for file in dict.fromkeys([*of_models, *files]):
+        if file not in listed and not is_inside(project.root, file):
             continue
         try:
             found += silences_of_sql(read_sql(project.root / file, file), file)

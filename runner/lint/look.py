@@ -1,6 +1,6 @@
 """A model whose SQL is sound, as the rules look at it: its query with exact types, and its conditions.
 
-In: a model and its rendered statement. Out: a :class:`Look`, and the faults that rules make of it.
+In: a model as it was checked. Out: a :class:`Look`, and the faults that rules make of it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from functools import cached_property
 from sqlglot import exp
 
 from runner.errors import Fault, Place
-from runner.lineage.columns import source_columns
-from runner.lineage.project import input_relations
-from runner.lineage.query import Query, locator, parse_query
+from runner.lineage import Checked
+from runner.lineage.query import Query
 from runner.lineage.reach import foreign_relation
 from runner.lineage.relation import Relation
 from runner.lineage.resolve import Resolver, Typing
@@ -59,16 +58,14 @@ class Look:
         return conditions_of(self.query.tree)
 
 
-def look(model: Model, project: Project, rendered: Rendered, broken: Collection[str] = ()) -> Look | None:
-    """A look at a model; None where its query is not sound. ``broken``: ids of models not to rely on."""
-    part = rendered.statement.using
-    query = parse_query(part.text, locator(part.text, part.line, part.col, rendered.places.at))
-    if isinstance(query, Fault):
+def look(model: Model, project: Project, checked: Checked, broken: Collection[str] = ()) -> Look | None:
+    """A look at a model; None where it has no sound query. ``broken``: ids of models not to rely on."""
+    if checked.rendered is None or checked.query is None:
         return None
-    sources = input_relations(model, source_columns(model, project, broken), project)
-    views = {view_name(name).lower(): found for name, found in sources.items()}
+    query = checked.query
+    views = {view_name(name).lower(): found for name, found in checked.sources.items()}
     resolver = Resolver(query, views, foreign_relation(model, project, query), _EXACT)
-    return Look(model, project, rendered, query, resolver, resolver.run(), broken)
+    return Look(model, project, checked.rendered, query, resolver, resolver.run(), broken)
 
 
 def said(rule: str, place: Place | None, what: str, *, why: str = "", fix: str = "") -> Fault:

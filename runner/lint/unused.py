@@ -5,8 +5,9 @@ A use is looked for by its name in the text; whatever could be one counts.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.errors import Fault, Place, ProjectError
@@ -24,13 +25,13 @@ _COMPUTED = re.compile(r"\bvar\b(?!\s*\(\s*['\"][^'\"]*['\"]\s*\))")
 FOLDERS = ("sql", "expectations")
 
 
-def unused_faults(project: Project, specs: Mapping[str, str]) -> Iterator[Fault]:
-    """``specs``: the text of each pipeline's file, by its path."""
+def unused_faults(project: Project, specs: Mapping[str, str], files: Sequence[str]) -> Iterator[Fault]:
+    """``specs``: the text of each pipeline's file, by its path; ``files``: those of :func:`sql_files`."""
     texts = {file: _text(project, file) for model in project.models for file in files_of(model)}
-    macros = {file: _text(project, file) for file in sql_files(project.root) if _of_macros(file)}
+    macros = {file: _text(project, file) for file in files if _of_macros(file)}
     yield from _macros(texts, macros)
     yield from _vars(project, texts, macros, specs)
-    for file in sql_files(project.root):
+    for file in files:
         if file not in texts and not _of_macros(file):
             yield said("unused-file", Place(file, 1, 1), f"no model and no check names '{file}'")
 
@@ -66,19 +67,31 @@ def _vars(
                 yield said("unused-var", place, what)
 
 
-def sql_files(root: Path) -> Iterator[str]:
+def sql_files(root: Path) -> tuple[str, ...]:
     """Every .sql file where models, macros and checks have theirs; links that lead elsewhere are none."""
+    found: list[str] = []
     for folder in FOLDERS:
-        for path in sorted((root / folder).rglob("*.sql")):
-            file = path.relative_to(root).as_posix()
-            if is_inside(root, file):
-                yield file
+        if not _leads_inside(root, folder):
+            continue
+        for here, _, names in os.walk(root / folder):
+            inner = os.path.relpath(here, root).replace(os.sep, "/")
+            found += (
+                f"{inner}/{name}"
+                for name in names
+                # Folders behind links are not walked through, so only a file itself can lead elsewhere.
+                if name.endswith(".sql")
+                and (not os.path.islink(os.path.join(here, name)) or is_inside(root, f"{inner}/{name}"))
+            )
+    return tuple(sorted(found))
 
 
 def is_inside(root: Path, file: str) -> bool:
     """Whether a file is there and a part of the project."""
-    path = root / file
-    return path.is_file() and path.resolve().is_relative_to(root.resolve())
+    return (root / file).is_file() and _leads_inside(root, file)
+
+
+def _leads_inside(root: Path, path: str) -> bool:
+    return (root / path).resolve().is_relative_to(root.resolve())
 
 
 def _of_macros(file: str) -> bool:

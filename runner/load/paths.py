@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from runner.errors import Fault, Place, did_you_mean
@@ -14,7 +15,7 @@ def project_file(root: Path, path: str, place: Place, *, suffix: str) -> Fault |
     if Path(path).is_absolute() or ".." in Path(path).parts:
         return Fault("path-escape", place, f"'{path}' leaves the project", why, fix)
     full = root / path
-    if not full.resolve().is_relative_to(root.resolve()):
+    if not _leads_inside(root, path):
         return Fault(
             "path-escape",
             place,
@@ -47,3 +48,13 @@ def project_file(root: Path, path: str, place: Place, *, suffix: str) -> Fault |
             f"rename the file to *{suffix}",
         )
     return None
+
+
+def _leads_inside(root: Path, path: str) -> bool:
+    """Whether a path without ``..`` stays in ``root``, through whatever links are on it."""
+    at = str(root)
+    for part in Path(path).parts:
+        at = os.path.join(at, part)
+        if os.path.islink(at):
+            return (root / path).resolve().is_relative_to(root.resolve())
+    return True
