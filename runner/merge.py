@@ -134,6 +134,13 @@ def merge_text(
     return "\n".join(lines)
 
 
+def insert_text(*, target_sql: str, source_sql: str, columns: Sequence[str]) -> str:
+    """What :func:`merge_text` comes to where the target holds no row: nothing is looked up, so nothing is
+    joined. Not for ``history``, whose clauses say themselves which rows are inserted."""
+    listed = ", ".join(map(quote, columns))
+    return f"INSERT INTO {target_sql} ({listed})\nSELECT {listed} FROM {source_sql}"
+
+
 def key_pairs(on: str, target_alias: str, source_alias: str) -> dict[str, bool] | None:
     """Column → whether it is compared null-safely."""
     try:

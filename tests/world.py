@@ -101,7 +101,7 @@ class World:
 
     def commit(self, sql: str, properties: Mapping[str, str]) -> None:
         """A MERGE as a snapshot: its table and branch are read from its first line."""
-        found = re.match(r"MERGE INTO `lake`\.`(\w+)`\.`(\w+)`(?:\.`branch_(\w+)`)? AS", sql)
+        found = re.match(r"(?:MERGE|INSERT) INTO `lake`\.`(\w+)`\.`(\w+)`(?:\.`branch_(\w+)`)? (?:AS|\()", sql)
         assert found, sql
         counts = {"inserted": self.rows, "updated": 0, "deleted": self.deleted}
         summary = {f"spark.merge-into.num-target-rows-{what}": str(n) for what, n in counts.items()}

@@ -1,4 +1,7 @@
-"""Write staged rows: the table made fit, the MERGE on the audit branch, the quarantine's MERGE."""
+"""Write staged rows: the table made fit, the MERGE on the audit branch, the quarantine's MERGE.
+
+The first rows of a table are inserted: a MERGE into nothing is the same, only slower.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from runner.execute import Run, Staged, Written
 from runner.execute.aside import fit_quarantine, quarantine_columns
 from runner.execute.sql import partition_predicate, quarantine_sql
 from runner.ledger import InputPosition, Position
-from runner.merge import merge_text
+from runner.merge import insert_text, merge_text
 from runner.plan import Mode
 from runner.spec import Model, Read, Target
 
@@ -30,18 +33,24 @@ def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written
     if branch:
         engine.create_branch(target.table, branch, plan.base.id if plan.base else None)
         crash_point("after_branch_creation", plan.model.id)
-    sql = merge_text(
-        target_sql=target.table.sql(engine.catalog, branch),
-        statement=plan.rendered.statement,
-        source_sql=f"(SELECT * FROM {staged.view} WHERE NOT _aside)",
-        pruning=pruning(staged),
-        tombstones=staged.staging.old_keys is not None,
-        rebuild=plan.mode is Mode.REBUILD and plan.base is not None,
-        spared=_spared(staged),
-        columns=target.column_names,
-        key=target.key,
-        history=plan.model.history,
-    )
+    to = target.table.sql(engine.catalog, branch)
+    rows = f"(SELECT * FROM {staged.view} WHERE NOT _aside)"
+    if branch and plan.base is None and not plan.model.history:
+        # Nobody else writes to the branch, so that no other writer can insert the same keys.
+        sql = insert_text(target_sql=to, source_sql=rows, columns=target.column_names)
+    else:
+        sql = merge_text(
+            target_sql=to,
+            statement=plan.rendered.statement,
+            source_sql=rows,
+            pruning=pruning(staged),
+            tombstones=staged.staging.old_keys is not None,
+            rebuild=plan.mode is Mode.REBUILD and plan.base is not None,
+            spared=_spared(staged),
+            columns=target.column_names,
+            key=target.key,
+            history=plan.model.history,
+        )
     engine.commit(sql, position.properties() | ledger.branched(plan.target, run.onto))
     crash_point("after_merge", plan.model.id)
     state = catalog.table(target.table)

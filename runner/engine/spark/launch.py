@@ -43,6 +43,8 @@ def defaults(cores: int) -> dict[str, str]:
         # Models that run side by side share the cores.
         "spark.scheduler.mode": "FAIR",
         "spark.sql.catalogImplementation": "in-memory",
+        # Hadoop's own starts a process (chmod) for each file and folder that it makes: 20 for a model.
+        "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
         # Text stays what it is: `${env:HOME}` in a literal is not a variable.
         "spark.sql.variable.substitute": "false",
         # The same answers everywhere.
