@@ -42,7 +42,8 @@ def session(warehouse: Path, log: Path) -> dict[str, str]:
 
     return {
         **defaults(cores()),
-        "spark.jars": ",".join(map(str, jars.ensure("lake"))),
+        # Not spark.jars: those are seen too late for the implementation of local files.
+        "spark.driver.extraClassPath": ":".join(map(str, jars.ensure("lake"))),
         "spark.driver.extraJavaOptions": " ".join(("-XX:+UseSerialGC", *FAST_START)),
         "spark.sql.catalog.spark_catalog": "org.apache.iceberg.spark.SparkSessionCatalog",
         "spark.sql.catalog.spark_catalog.type": "hadoop",
