@@ -19,10 +19,10 @@ from runner.check.table import check_table, require_references
 from runner.crash import crash_point
 from runner.engine import Conflict, Engine
 from runner.errors import Busy, Fault, GateClosed, RunnerError
-from runner.execute import Run, Staged, Written
+from runner.execute import Run, Staged, Written, directly
 from runner.execute.fit import refuse_on_branch, schema_change
 from runner.execute.stage import stage
-from runner.execute.write import directly, prepare, quarantine, write
+from runner.execute.write import prepare, quarantine, write
 from runner.inputs import Pins
 from runner.lake import Lake
 from runner.plan import Mode, ModelPlan, make_plan
@@ -147,14 +147,15 @@ def _attempt(
     aside = lake.catalog.table(table.quarantine)
     afresh = table in lake.afresh
     held = _rows(aside)
+    published = False
     try:
         shared.stop.check()
         on_stage("staging")
         staged = stage(plan, engine, run, held_rows=held)
-        row_checks = judge(staged, engine)
+        row_checks = () if staged.pending else judge(staged, engine)
         for _ in range(_ATTEMPTS):
             shared.stop.check()
-            on_stage(f"merging {staged.count('kept'):,} rows")
+            on_stage("writing" if staged.pending else f"merging {staged.count('kept'):,} rows")
             prepare(staged, engine, run, lake.catalog)
             at_once = directly(plan.model, run)
             if at_once:
@@ -162,6 +163,9 @@ def _attempt(
                 quarantine(staged, engine, run, lake.catalog, held)
             written = write(staged, engine, run, lake.catalog)
             on_stage("checking")
+            if staged.pending:
+                staged = written.staged
+                row_checks = judge(staged, engine)
             checks = check_table(written, engine, lake.catalog, row_checks)
             _brake(written, checks, allow=shared.allow_deletes or shared.full_refresh)
             crash_point("after_checks", plan.model.id)
@@ -173,6 +177,7 @@ def _attempt(
                 quarantine(staged, engine, run, lake.catalog, held)
             match publish(written, engine, lake.catalog, lake.branch, afresh=afresh):
                 case Outcome.DONE:
+                    published = True
                     return written, checks
                 case Outcome.MOVED:
                     return None
@@ -187,6 +192,8 @@ def _attempt(
         try:
             engine.close()
             clean(table, engine, lake)
+            if plan.target is None and not published:
+                _unmake(table, engine, lake)
         except Exception:  # noqa: BLE001  whatever it is, it must not hide how the model ended
             _log.exception("clean-up after %s failed; the next run removes what is left", table)
 
@@ -239,6 +246,13 @@ def clean(table: TableRef, engine: Engine, lake: Lake) -> None:
     for branch in state.branches if state else ():
         if branch.startswith(_AUDIT):
             engine.drop_branch(table, branch)
+
+
+def _unmake(table: TableRef, engine: Engine, lake: Lake) -> None:
+    """Remove a table that this attempt made and nobody has written to."""
+    state = lake.catalog.table(table)
+    if state is not None and not state.branches:
+        engine.drop_table(table)
 
 
 def _brake(written: Written, checks: tuple[CheckResult, ...], *, allow: bool) -> None:

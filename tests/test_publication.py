@@ -36,20 +36,33 @@ def failing() -> object:
     raise BROKEN
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_a_failure_leaves_no_staged_rows(world: World, first: bool) -> None:
-    if not first:
-        world.run()
-        world.new_items()
-    world.engine.answers["stage"] = staging(world, failing)
-    assert world.run("items") == 1
-    assert world.scratch() == []
+def test_a_failure_leaves_no_staged_rows(built: World) -> None:
+    built.engine.answers["stage"] = staging(built, failing)
+    assert built.run("items") == 1
+    assert built.scratch() == []
 
 
-def test_a_success_leaves_no_staged_rows(world: World) -> None:
-    world.engine.answers["stage"] = staging(world, lambda: {"kept": 3})
+def test_a_success_leaves_no_staged_rows(built: World) -> None:
+    built.engine.answers["stage"] = staging(built, lambda: {"kept": 3})
+    assert built.run("items") == 0
+    assert built.scratch() == []
+
+
+def test_the_first_rows_of_a_table_are_counted_while_they_are_written(world: World) -> None:
     assert world.run("items") == 0
-    assert world.scratch() == []
+    assert [call.method for call in world.engine.calls if call.method in ("insert", "read_staged")] == [
+        "insert"
+    ]
+    assert world.journal["results"][0]["adapter_response"]["rows_read"] == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"), [({"kept": 3, "duplicates": 2}, 3), (BROKEN, 1)], ids=["gate", "query"]
+)
+def test_first_rows_that_do_not_pass_leave_no_table(world: World, wrong: object, code: int) -> None:
+    world.tell("stage", "shop.items", wrong)
+    assert world.run("items") == code
+    assert world.lake.catalog.table(TableRef.parse("shop.items")) is None
 
 
 def test_a_failure_after_the_merge_leaves_no_branch(built: World) -> None:

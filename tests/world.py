@@ -92,6 +92,7 @@ class World:
                 "replace_branch": self.lake.replace_branch,
                 "drop_table": self.lake.drop_table,
                 "commit": self.commit,
+                "insert": self.insert,
                 "append": lambda table, rows, properties: self.lake.commit(table, properties, rows=len(rows)),
             }
         )
@@ -101,12 +102,20 @@ class World:
 
     def commit(self, sql: str, properties: Mapping[str, str]) -> None:
         """A MERGE as a snapshot: its table and branch are read from its first line."""
-        found = re.match(r"(?:MERGE|INSERT) INTO `lake`\.`(\w+)`\.`(\w+)`(?:\.`branch_(\w+)`)? (?:AS|\()", sql)
+        found = re.match(
+            r"(?:MERGE|INSERT) INTO `lake`\.`(\w+)`\.`(\w+)`(?:\.`branch_(\w+)`)? (?:AS|\()", sql
+        )
         assert found, sql
         counts = {"inserted": self.rows, "updated": 0, "deleted": self.deleted}
         summary = {f"spark.merge-into.num-target-rows-{what}": str(n) for what, n in counts.items()}
         table = TableRef(found[1], found[2])
         self.lake.commit(table, {**summary, **properties}, branch=found[3] or "main", rows=self.rows)
+
+    def insert(self, view: str, table: TableRef, branch: str, properties: Mapping[str, str], **_: Any) -> Any:
+        """Rows that are counted while they are written."""
+        counts = self.engine.stage(view, str(table))
+        self.engine.commit(f"INSERT INTO {table.sql('lake', branch)} (", properties)
+        return counts
 
     def start(self) -> Engine:
         self.started += 1

@@ -158,6 +158,12 @@ class Engine(Protocol):
         """Run a statement whose commit carries the properties; :class:`Conflict` when another
         writer's commit came first."""
 
+    def insert(
+        self, view: str, table: TableRef, branch: str, columns: Sequence[str], properties: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Append ``columns`` of a view to a branch in one job; the observed values of every view beneath it.
+        The commit carries the properties."""
+
     def append(
         self, table: TableRef, rows: Sequence[Mapping[str, object]], properties: Mapping[str, str]
     ) -> None:

@@ -165,6 +165,13 @@ class FakeEngine:
     def commit(self, sql: str, properties: Mapping[str, str]) -> None:
         self._ask("commit", None, sql=sql, properties=properties)
 
+    def insert(
+        self, view: str, table: TableRef, branch: str, columns: Sequence[str], properties: Mapping[str, str]
+    ) -> dict[str, Any]:
+        return self._ask(
+            "insert", {}, view=view, table=table, branch=branch, columns=columns, properties=properties
+        )
+
     def append(
         self, table: TableRef, rows: Sequence[Mapping[str, object]], properties: Mapping[str, str]
     ) -> None:

@@ -18,7 +18,7 @@ from runner.execute.horizon import Horizon
 from runner.execute.sql import Staging
 from runner.files import Consumed, ManifestStore
 from runner.plan import ModelPlan
-from runner.spec import Check
+from runner.spec import Check, Model
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Staged:
-    """Rows on disk, checked, not yet in any table. ``counts``: what was observed while staging."""
+    """Rows on disk, checked, not yet in any table. ``counts``: what was observed while staging.
+
+    ``pending``: the first rows of a table. Nothing is known of them yet, since the query runs when they are
+    written; nobody looks at the table's branch before they are judged.
+    """
 
     plan: ModelPlan
     view: str  # of the staged rows
@@ -62,6 +66,7 @@ class Staged:
     late: int = 0
     maxima: Mapping[str, str] = field(default_factory=dict)
     horizon: Horizon = field(default_factory=Horizon)
+    pending: bool = False
 
     def count(self, name: str) -> int:
         return int(self.counts.get(name) or 0)
@@ -88,3 +93,8 @@ class Written:
     inserted: int
     updated: int
     deleted: int
+
+
+def directly(model: Model, run: Run) -> bool:
+    """Whether rows are merged into main itself: never while a development branch is written."""
+    return model.target.publish == "direct" and run.onto == MAIN

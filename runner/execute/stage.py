@@ -11,10 +11,10 @@ from runner import files, ledger
 from runner.crash import crash_point
 from runner.engine import Engine
 from runner.errors import Fault, RunFailed
-from runner.execute import Run, Staged
+from runner.execute import Run, Staged, directly
 from runner.execute.bind import ROWS, bind
 from runner.execute.fit import fit, schema_change
-from runner.execute.masks import effective_checks
+from runner.execute.masks import effective_checks, quarantine_bits
 from runner.execute.sql import Staging, late_sql, newest_sql, timed
 from runner.files import Consumed, InputFile
 from runner.plan import Mode, ModelPlan
@@ -54,11 +54,14 @@ def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Stage
     )
     engine.define(_READ, f"SELECT * FROM {ROWS}", observe=staging.counts_read())
     engine.define(_OUT, staging.sql(), observe=staging.counts_staged())
+    if _at_once(staging, plan, run, held_rows):
+        pending = Staged(plan, _OUT, staging, checks, {}, change, consumed, pending=True)
+        crash_point("after_staging", model.id)
+        return pending
     folder = f"{run.scratch}/rows"
     counts = engine.stage(_OUT, folder)
     engine.read_staged(_STAGED, folder)
-    for read in plan.files:
-        _refuse_changed(read, consumed.get(read.source.name, ()))
+    refuse_changed(plan, consumed)
     seen = _remembered(plan)
     late, highest = _late(plan, counts, engine, seen)
     maxima = {**seen, **highest, **_newest(plan, counts, engine, {**seen, **highest})}
@@ -78,6 +81,21 @@ def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Stage
     )
     crash_point("after_staging", model.id)
     return staged
+
+
+def _at_once(staging: Staging, plan: ModelPlan, run: Run, held_rows: int) -> bool:
+    """Whether rows can be written without being staged.
+
+    All of them go into a branch that holds none, none can be set aside, and the commit says nothing that is
+    only known afterwards.
+    """
+    model = plan.model
+    return (
+        plan.base is None
+        and not (model.history or directly(model, run))
+        and not (held_rows or quarantine_bits(staging.checks))
+        and not (model.late or timed(model))
+    )
 
 
 def _remembered(plan: ModelPlan) -> dict[str, str]:
@@ -152,6 +170,12 @@ def _within(lowest: str, highest: str, span: dt.timedelta) -> bool:
         return dt.datetime.fromisoformat(highest) - dt.datetime.fromisoformat(lowest) <= span
     except ValueError:
         return False
+
+
+def refuse_changed(plan: ModelPlan, consumed: Mapping[str, tuple[Consumed, ...]]) -> None:
+    """RunFailed where a file is not what it was when it was listed; ``consumed`` as of :class:`Staged`."""
+    for read in plan.files:
+        _refuse_changed(read, consumed.get(read.source.name, ()))
 
 
 def _refuse_changed(read: FilesRead, consumed: tuple[Consumed, ...]) -> None:

@@ -1,23 +1,26 @@
 """Write staged rows: the table made fit, the MERGE on the audit branch, the quarantine's MERGE.
 
-The first rows of a table are inserted: a MERGE into nothing is the same, only slower.
+The first rows of a table are inserted, since a MERGE into nothing is the same, only slower; where nothing
+of them has to be known before, the query runs only then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from runner import ledger
 from runner.catalog import MAIN, Catalog
 from runner.crash import crash_point
 from runner.engine import Engine
-from runner.execute import Run, Staged, Written
+from runner.execute import Run, Staged, Written, directly
 from runner.execute.aside import fit_quarantine, quarantine_columns
 from runner.execute.sql import partition_predicate, quarantine_sql
+from runner.execute.stage import refuse_changed
 from runner.ledger import InputPosition, Position
 from runner.merge import insert_text, merge_text
 from runner.plan import Mode
-from runner.spec import Model, Read, Target
+from runner.spec import Read, Target
 
 
 def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written:
@@ -33,30 +36,40 @@ def write(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> Written
     if branch:
         engine.create_branch(target.table, branch, plan.base.id if plan.base else None)
         crash_point("after_branch_creation", plan.model.id)
-    to = target.table.sql(engine.catalog, branch)
-    rows = f"(SELECT * FROM {staged.view} WHERE NOT _aside)"
-    if branch and plan.base is None and not plan.model.history:
-        # Nobody else writes to the branch, so that no other writer can insert the same keys.
-        sql = insert_text(target_sql=to, source_sql=rows, columns=target.column_names)
+    properties = position.properties() | ledger.branched(plan.target, run.onto)
+    if branch and staged.pending:
+        counts = engine.insert(staged.view, target.table, branch, target.column_names, properties)
+        refuse_changed(plan, staged.consumed)
+        staged = replace(staged, counts=counts, pending=False)
     else:
-        sql = merge_text(
-            target_sql=to,
-            statement=plan.rendered.statement,
-            source_sql=rows,
-            pruning=pruning(staged),
-            tombstones=staged.staging.old_keys is not None,
-            rebuild=plan.mode is Mode.REBUILD and plan.base is not None,
-            spared=_spared(staged),
-            columns=target.column_names,
-            key=target.key,
-            history=plan.model.history,
-        )
-    engine.commit(sql, position.properties() | ledger.branched(plan.target, run.onto))
+        engine.commit(_statement(staged, engine, branch), properties)
     crash_point("after_merge", plan.model.id)
     state = catalog.table(target.table)
     head = state.head(branch or MAIN) if state else None
     inserted, updated, deleted = ledger.merge_counts(head)
     return Written(staged, branch, head.id if head else None, inserted, updated, deleted)
+
+
+def _statement(staged: Staged, engine: Engine, branch: str | None) -> str:
+    """What brings staged rows into the target."""
+    plan, target = staged.plan, staged.plan.model.target
+    to = target.table.sql(engine.catalog, branch)
+    rows = f"(SELECT * FROM {staged.view} WHERE NOT _aside)"
+    if branch and plan.base is None and not plan.model.history:
+        # Nobody else writes to the branch, so that no other writer can insert the same keys.
+        return insert_text(target_sql=to, source_sql=rows, columns=target.column_names)
+    return merge_text(
+        target_sql=to,
+        statement=plan.rendered.statement,
+        source_sql=rows,
+        pruning=pruning(staged),
+        tombstones=staged.staging.old_keys is not None,
+        rebuild=plan.mode is Mode.REBUILD and plan.base is not None,
+        spared=_spared(staged),
+        columns=target.column_names,
+        key=target.key,
+        history=plan.model.history,
+    )
 
 
 def prepare(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> None:
@@ -76,11 +89,6 @@ def prepare(staged: Staged, engine: Engine, run: Run, catalog: Catalog) -> None:
             # While the spec still tells the old names; and before the target, which a refusal here spares.
             fit_quarantine(staged, engine, catalog, frozen=run.frozen)
         engine.alter_table(target.table, add=change.add, widen=change.widen, rename=change.rename)
-
-
-def directly(model: Model, run: Run) -> bool:
-    """Whether rows are merged into main itself: never while a development branch is written."""
-    return model.target.publish == "direct" and run.onto == MAIN
 
 
 def _spared(staged: Staged) -> str:

@@ -7,13 +7,14 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from py4j.protocol import Py4JError, Py4JJavaError
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -23,6 +24,7 @@ from runner.engine.spark.append import append_rows
 from runner.engine.spark.branches import Branches
 from runner.engine.spark.diff import ROW_ID, SEQUENCE, FileRanges, StagedScans, load_table
 from runner.engine.spark.kafka import no_records, read_topic
+from runner.engine.spark.observe import Observations
 from runner.errors import Place
 from runner.files import InputFile
 from runner.refs import TableRef, literal, quote
@@ -70,7 +72,7 @@ class SparkEngine(Branches):
         self._scans = StagedScans(self.spark)
         self._links: list[str] = []
         self._views: set[str] = set()
-        self._observed: dict[str, list[Observation]] = {}
+        self._observations = Observations()
         self._written: dict[str, StructType] = {}
 
     # inputs
@@ -190,9 +192,7 @@ class SparkEngine(Branches):
                 raise faults.run_failed(error, "a statement of the runner cannot be planned") from error
             raise faults.query_fault(error, sql, at) from error
         if observe:
-            observation = Observation()
-            frame = frame.observe(observation, *(F.expr(e).alias(name) for name, e in observe.items()))
-            self._observed.setdefault(view, []).append(observation)
+            frame = self._observations.of(view, frame, observe)
         self._view(view, frame)
 
     def schema(self, view: str) -> dict[str, str]:
@@ -208,25 +208,13 @@ class SparkEngine(Branches):
                 self.spark.conf.set(key, value)
 
     def stage(self, view: str, folder: str) -> dict[str, Any]:
-        outermost = self._observed.pop(view, [])
-        observations = [o for of in self._observed.values() for o in of]
-        self._observed.clear()
         frame = self.spark.table(quote(view))
         self._written[folder] = frame.schema
-        try:
-            frame.write.mode("overwrite").parquet(folder)
-        except _JAVA_ERRORS as error:
-            # The observations of a failed write never answer: they must not be asked.
-            raise faults.run_failed(error, "the query failed while its rows were staged") from error
-        found: dict[str, Any] = {}
-        for observation in observations:
-            found.update(_observed_values(observation) or {})
-        for observation in outermost:
-            values = _observed_values(observation)
-            if values is None and not self.spark.read.parquet(folder).isEmpty():
-                raise RuntimeError(f"Spark observed nothing of the rows in {folder}")
-            found.update(values or {})
-        return found
+        return self._observations.write(
+            view,
+            lambda: frame.write.mode("overwrite").parquet(folder),
+            lambda: self.spark.read.parquet(folder),
+        )
 
     def read_staged(self, view: str, folder: str) -> None:
         # Its columns are known: without them Spark runs a job that reads the files' footers.
@@ -319,17 +307,34 @@ class SparkEngine(Branches):
             self._statement(f"ALTER TABLE {name} ALTER COLUMN {quote(column)} TYPE {type_}")
 
     def commit(self, sql: str, properties: Mapping[str, str]) -> None:
+        with self._carrying(properties):
+            try:
+                self.spark.sql(sql)
+            except _JAVA_ERRORS as error:
+                if faults.is_conflict(error):
+                    raise Conflict(faults.root_message(error)) from error
+                raise faults.run_failed(error, "the MERGE failed") from error
+
+    @contextmanager
+    def _carrying(self, properties: Mapping[str, str]) -> Iterator[None]:
+        """Commits within carry the properties."""
         for key, value in properties.items():
             self.spark.conf.set(_PROPERTY + key, value)
         try:
-            self.spark.sql(sql)
-        except _JAVA_ERRORS as error:
-            if faults.is_conflict(error):
-                raise Conflict(faults.root_message(error)) from error
-            raise faults.run_failed(error, "the MERGE failed") from error
+            yield
         finally:
             for key in properties:
                 self.spark.conf.unset(_PROPERTY + key)
+
+    def insert(
+        self, view: str, table: TableRef, branch: str, columns: Sequence[str], properties: Mapping[str, str]
+    ) -> dict[str, Any]:
+        name = table.sql(self.catalog, branch)
+        frame = self.spark.table(quote(view)).select(*map(quote, columns))
+        with self._carrying(properties):
+            return self._observations.write(
+                view, lambda: frame.writeTo(name).append(), lambda: self.spark.table(name)
+            )
 
     def append(
         self, table: TableRef, rows: Sequence[Mapping[str, object]], properties: Mapping[str, str]
@@ -362,7 +367,7 @@ class SparkEngine(Branches):
 
     def close(self) -> None:
         self._scans.release()
-        self._observed.clear()
+        self._observations.clear()
         self._written.clear()
         for folder in self._links:
             shutil.rmtree(folder, ignore_errors=True)
@@ -370,16 +375,6 @@ class SparkEngine(Branches):
         for view in self._views:
             self.spark.catalog.dropTempView(view)
         self._views.clear()
-
-
-def _observed_values(observation: Observation) -> dict[str, Any] | None:
-    """What was observed; None where the optimizer found the relation to be empty and cut it out."""
-    try:
-        return dict(observation.get)
-    except Py4JJavaError as error:
-        if "AssertionError" in str(error.java_exception.getClass().getName()):
-            return None
-        raise
 
 
 def _only_changed(these: DataFrame, others: DataFrame) -> DataFrame:
