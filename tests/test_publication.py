@@ -56,6 +56,13 @@ def test_the_first_rows_of_a_table_are_counted_while_they_are_written(world: Wor
     assert world.journal["results"][0]["adapter_response"]["rows_read"] == 3
 
 
+def test_columns_of_an_empty_table_wait_until_the_rows_have_passed(world: World) -> None:
+    world.lake.create(TableRef.parse("shop.items"), {"id": "string"})
+    assert world.run("items") == 0
+    order = ("stage", "read_staged", "alter_table", "commit")
+    assert [call.method for call in world.engine.calls if call.method in order] == list(order)
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"), [({"kept": 3, "duplicates": 2}, 3), (BROKEN, 1)], ids=["gate", "query"]
 )

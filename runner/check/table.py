@@ -108,7 +108,7 @@ def _subject(written: Written, engine: Engine, catalog: Catalog) -> Subject:
 def _touched(staged: Staged, table: str, within: str) -> str:
     """The rows of the branch that have a key of the staged rows: what this run can have written."""
     plan = staged.plan
-    if plan.mode is Mode.REBUILD:
+    if plan.mode is Mode.REBUILD or plan.base is None:
         return table
     key = plan.model.target.key
     rows = f"(SELECT {names(key)} FROM {staged.view} WHERE NOT _aside AND NOT _gone)"

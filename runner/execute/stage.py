@@ -54,7 +54,7 @@ def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Stage
     )
     engine.define(_READ, f"SELECT * FROM {ROWS}", observe=staging.counts_read())
     engine.define(_OUT, staging.sql(), observe=staging.counts_staged())
-    if _at_once(staging, plan, run, held_rows):
+    if not change and _at_once(staging, plan, run, held_rows):
         pending = Staged(plan, _OUT, staging, checks, {}, change, consumed, pending=True)
         crash_point("after_staging", model.id)
         return pending
