@@ -57,13 +57,14 @@ def main() -> None:
     engine = start_spark(project, Lake.of(project), lake / "target", long=True)
     brokers = Brokers(project.profile.kafka, project.profile.place)
 
-    def follow(batches: int, feed: Feed | None) -> tuple[list[float], list[float]]:
-        """When each batch was asked for, and when it was there."""
-        topics, done = Dripping(brokers, feed), []
+    def follow(batches: int, feed: Feed | None) -> list[tuple[int, float]]:
+        """The records of each batch, and the seconds from when it was asked for until it was there."""
+        topics = Dripping(brokers, feed)
+        done: list[tuple[int, float]] = []
 
         def tell(kind: str, table: str, text: str, values: Mapping[str, Any]) -> None:
             if kind == "batch":
-                done.append(time.perf_counter())
+                done.append((values["rows_read"], time.perf_counter() - topics.asked[len(done)]))
 
         def start() -> Engine:
             return engine
@@ -72,13 +73,11 @@ def main() -> None:
             trigger=0, max_records=given.max_records, batches=batches, artifacts=lake / "target"
         )
         stream(project, models, options, tell, Ending(), rendered=rendered, topics=topics, start_engine=start)
-        return topics.asked, done
+        return done
 
     batches = -(-given.events // given.max_records)
-    asked, done = follow(batches, None)
-    report: dict[str, Any] = {"backlog": done[-1] - asked[0]}
-    asked, done = follow(given.drips, Feed(given.bootstrap, given.topic))
-    report["drips"] = [end - begin for begin, end in zip(asked, done, strict=True)]
+    report: dict[str, Any] = {"backlog": follow(batches, None)}
+    report["drips"] = [seconds for _, seconds in follow(given.drips, Feed(given.bootstrap, given.topic))]
     assert isinstance(engine, SparkEngine)
     found = engine.spark.sql("SELECT count(1) AS rows, sum(hash(event_id)) AS ids FROM bronze.raw_events")
     report |= found.collect()[0].asDict()

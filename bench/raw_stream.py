@@ -66,10 +66,16 @@ def main() -> None:
         writer = stream.writeStream.foreachBatch(each)
         return writer.option("checkpointLocation", str(given.lake / "checkpoint")).trigger(**trigger).start()
 
-    started = time.perf_counter()
     backlog = start(availableNow=True)
     backlog.awaitTermination()
-    report: dict[str, Any] = {"backlog": time.perf_counter() - started, "drips": []}
+    report: dict[str, Any] = {
+        "backlog": [
+            (batch["numInputRows"], batch["durationMs"]["triggerExecution"] / 1000)
+            for batch in backlog.recentProgress
+            if batch["numInputRows"]
+        ],
+        "drips": [],
+    }
     dripping = start(processingTime="0 seconds")
     feed = Feed(given.bootstrap, given.topic)
     for number in range(given.drips):
