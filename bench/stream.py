@@ -18,8 +18,8 @@ _HOW = (
     " foreachBatch and one MERGE by hand, with the same query, launcher and JVM flags, and neither checks,"
     " quarantine nor audit. Each run is a process with its own lake and topic: a backlog of {events:,} events"
     " in batches of {most:,}, then {drips} batches of {drip} events. Of both the last half counts, when Java"
-    " has compiled most; a small batch's time is from the moment at which its events are in the topic until their"
-    " rows are in the table. Both sides' tables hold the same rows."
+    " has compiled most; a small batch's time is from the moment at which its events are in the topic until"
+    " their rows are in the table. Both sides' tables hold the same rows."
 )
 
 
