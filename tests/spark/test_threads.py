@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -49,16 +50,16 @@ def test_models_run_at_the_same_time_on_sessions_of_their_own(
     lab = Lab(spark, tmp_path)
     lab.drop("a.ndjson", lines(events=50, days=1, seed=1))
     assert lab.run("bronze", "silver") == 0
-    # Two of the three gold models must be in the middle of staging at once; the third meets nobody.
-    meeting, met, stage = threading.Barrier(2), [], SparkEngine.stage
+    # Two of the three gold models must be about to write at once; the third meets nobody.
+    meeting, met, insert = threading.Barrier(2), [], SparkEngine.insert
 
-    def slowly(self: SparkEngine, view: str, folder: str) -> dict[str, object]:
+    def slowly(self: SparkEngine, *given: Any) -> dict[str, object]:
         if len(met) < 2:
             met.append(self.spark)
             meeting.wait(_PATIENCE)
-        return stage(self, view, folder)
+        return insert(self, *given)
 
-    monkeypatch.setattr(SparkEngine, "stage", slowly)
+    monkeypatch.setattr(SparkEngine, "insert", slowly)
     assert lab.run("gold", threads=2) == 0
     assert met[0] is not met[1]
 
@@ -69,21 +70,22 @@ def test_an_interrupted_run_publishes_nothing_and_leaves_no_branch(
     lab = Lab(spark, tmp_path)
     lab.drop("a.ndjson", lines(events=50, days=1, seed=1))
     assert lab.run("bronze", "silver") == 0
-    meeting, commit = threading.Barrier(2), SparkEngine.commit
+    meeting, insert = threading.Barrier(2), SparkEngine.insert
     stopping, cancel = threading.Event(), SparkEngine.cancel
 
-    def interrupted(self: SparkEngine, sql: str, properties: dict[str, str]) -> None:
-        commit(self, sql, properties)
-        # Both have merged into their audit branch.
+    def interrupted(self: SparkEngine, *given: Any) -> dict[str, object]:
+        counts = insert(self, *given)
+        # Both have written to their audit branch.
         if meeting.wait(_PATIENCE) == 0:
             raise KeyboardInterrupt
         assert stopping.wait(_PATIENCE)
+        return counts
 
     def cancelled(self: SparkEngine) -> None:
         cancel(self)
         stopping.set()
 
-    monkeypatch.setattr(SparkEngine, "commit", interrupted)
+    monkeypatch.setattr(SparkEngine, "insert", interrupted)
     monkeypatch.setattr(SparkEngine, "cancel", cancelled)
     with pytest.raises(Interrupted):
         lab.run("gold", threads=2, models=["hourly_stats", "risk_scores"])
