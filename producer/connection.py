@@ -167,7 +167,8 @@ class Connection:
             error = Lost("closed")
         finally:
             with self._ready:
-                self._error = self._error or error
+                if not self._ended:  # else it was closed, and that is how closing looks to who reads
+                    self._error = error
                 self._ended = True
                 self._ready.notify_all()
             self._response.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from producer.backoff import LONGEST_ASKED, retry_after
@@ -43,6 +45,9 @@ def test_events_arrive_while_the_connection_stays_open(chunked: bool) -> None:
             if found.endswith(b"2\n\n"):
                 break
         connection.close()
+        for thread in threading.enumerate():
+            if thread.name == "stream":  # what it meets then is nobody's error
+                thread.join()
         assert list(connection) == []
 
 
