@@ -24,7 +24,6 @@ PACKAGES = ("runner", "producer", "bench")
 
 T = TypeVar("T")
 
-
 #: Seconds between two looks at the processes of a side. A JVM that does nothing lives for 40 ms.
 LOOK = 0.01
 #: Memory is added up in one look of so many.

@@ -341,6 +341,18 @@ def test_a_silence_changes_no_fingerprint(root: Path) -> None:
     assert fingerprint() == before
 
 
+def test_a_query_is_parsed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from runner.lineage import query
+    from runner.load import load_project
+
+    seen: list[str] = []
+    parse = query.parsed
+    monkeypatch.setattr(query, "parsed", lambda text: (seen.append(text), parse(text))[1])
+    assert invoke(["lint", "-q"]) == 0
+    queries = [text for text in seen if " FROM " in " ".join(text.split())]
+    assert len(queries) == len(set(queries)) == len(load_project(root).models)
+
+
 def test_lint_starts_no_jvm_and_imports_nothing_heavy(root: Path) -> None:
     script = (
         "import sys\nfrom runner.cli import invoke\nassert invoke(['lint']) == 0\n"

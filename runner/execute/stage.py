@@ -26,7 +26,7 @@ _READ, _OUT, _STAGED = "__read", "__out", "__staged"
 
 
 def stage(plan: ModelPlan, engine: Engine, run: Run, *, held_rows: int) -> Staged:
-    """The rows of a plan, staged.
+    """The rows of a plan, staged; or, of a table's first rows, only what is to be written (``pending``).
 
     Raises ProjectError where the query does not resolve or does not fit the declared columns, and
     RunFailed where it fails. Nothing of the lake is written.

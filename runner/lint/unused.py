@@ -12,6 +12,7 @@ from pathlib import Path
 
 from runner.errors import Fault, Place, ProjectError
 from runner.lint.look import said
+from runner.load.paths import leads_inside
 from runner.macros import FOLDER, read_sql
 from runner.spec import CheckKind, Model, Project
 from runner.tokens import line_col
@@ -71,7 +72,7 @@ def sql_files(root: Path) -> tuple[str, ...]:
     """Every .sql file where models, macros and checks have theirs; links that lead elsewhere are none."""
     found: list[str] = []
     for folder in FOLDERS:
-        if not _leads_inside(root, folder):
+        if not leads_inside(root, folder):
             continue
         for here, _, names in os.walk(root / folder):
             inner = os.path.relpath(here, root).replace(os.sep, "/")
@@ -87,11 +88,7 @@ def sql_files(root: Path) -> tuple[str, ...]:
 
 def is_inside(root: Path, file: str) -> bool:
     """Whether a file is there and a part of the project."""
-    return (root / file).is_file() and _leads_inside(root, file)
-
-
-def _leads_inside(root: Path, path: str) -> bool:
-    return (root / path).resolve().is_relative_to(root.resolve())
+    return (root / file).is_file() and leads_inside(root, file)
 
 
 def _of_macros(file: str) -> bool:

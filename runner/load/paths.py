@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import accumulate
 from pathlib import Path
 
 from runner.errors import Fault, Place, did_you_mean
@@ -15,7 +16,7 @@ def project_file(root: Path, path: str, place: Place, *, suffix: str) -> Fault |
     if Path(path).is_absolute() or ".." in Path(path).parts:
         return Fault("path-escape", place, f"'{path}' leaves the project", why, fix)
     full = root / path
-    if not _leads_inside(root, path):
+    if not leads_inside(root, path):
         return Fault(
             "path-escape",
             place,
@@ -50,11 +51,10 @@ def project_file(root: Path, path: str, place: Place, *, suffix: str) -> Fault |
     return None
 
 
-def _leads_inside(root: Path, path: str) -> bool:
-    """Whether a path without ``..`` stays in ``root``, through whatever links are on it."""
-    at = str(root)
-    for part in Path(path).parts:
-        at = os.path.join(at, part)
-        if os.path.islink(at):
-            return (root / path).resolve().is_relative_to(root.resolve())
-    return True
+def leads_inside(root: Path, path: str) -> bool:
+    """Whether a path from ``root`` stays in it, through whatever links are on it."""
+    parts = Path(path).parts
+    ups = list(accumulate(parts, os.path.join))
+    if not (os.path.isabs(path) or ".." in parts or any(os.path.islink(root / up) for up in ups)):
+        return True  # as almost always, and without the cost of resolving it
+    return (root / path).resolve().is_relative_to(root.resolve())

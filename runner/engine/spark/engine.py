@@ -210,11 +210,14 @@ class SparkEngine(Branches):
     def stage(self, view: str, folder: str) -> dict[str, Any]:
         frame = self.spark.table(quote(view))
         self._written[folder] = frame.schema
-        return self._observations.write(
-            view,
-            lambda: frame.write.mode("overwrite").parquet(folder),
-            lambda: self.spark.read.parquet(folder),
-        )
+        try:
+            return self._observations.write(
+                view,
+                lambda: frame.write.mode("overwrite").parquet(folder),
+                lambda: self.spark.read.parquet(folder),
+            )
+        except _JAVA_ERRORS as error:
+            raise faults.run_failed(error, "the query failed while its rows were staged") from error
 
     def read_staged(self, view: str, folder: str) -> None:
         # Its columns are known: without them Spark runs a job that reads the files' footers.
@@ -307,21 +310,20 @@ class SparkEngine(Branches):
             self._statement(f"ALTER TABLE {name} ALTER COLUMN {quote(column)} TYPE {type_}")
 
     def commit(self, sql: str, properties: Mapping[str, str]) -> None:
-        with self._carrying(properties):
-            try:
-                self.spark.sql(sql)
-            except _JAVA_ERRORS as error:
-                if faults.is_conflict(error):
-                    raise Conflict(faults.root_message(error)) from error
-                raise faults.run_failed(error, "the MERGE failed") from error
+        with self._committing(properties, "the MERGE failed"):
+            self.spark.sql(sql)
 
     @contextmanager
-    def _carrying(self, properties: Mapping[str, str]) -> Iterator[None]:
-        """Commits within carry the properties."""
+    def _committing(self, properties: Mapping[str, str], failed: str) -> Iterator[None]:
+        """The commit within carries the properties; Conflict, or RunFailed that says ``failed``."""
         for key, value in properties.items():
             self.spark.conf.set(_PROPERTY + key, value)
         try:
             yield
+        except _JAVA_ERRORS as error:
+            if faults.is_conflict(error):
+                raise Conflict(faults.root_message(error)) from error
+            raise faults.run_failed(error, failed) from error
         finally:
             for key in properties:
                 self.spark.conf.unset(_PROPERTY + key)
@@ -331,7 +333,7 @@ class SparkEngine(Branches):
     ) -> dict[str, Any]:
         name = table.sql(self.catalog, branch)
         frame = self.spark.table(quote(view)).select(*map(quote, columns))
-        with self._carrying(properties):
+        with self._committing(properties, "the query failed while its rows were written"):
             return self._observations.write(
                 view, lambda: frame.writeTo(name).append(), lambda: self.spark.table(name)
             )

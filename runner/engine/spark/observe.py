@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from py4j.protocol import Py4JError, Py4JJavaError
-from pyspark.errors import PySparkException
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
-
-from runner.engine.spark import faults
 
 
 class Observations:
@@ -33,11 +30,7 @@ class Observations:
         outermost = self._pending.pop(view, [])
         beneath = [observation for of in self._pending.values() for observation in of]
         self._pending.clear()
-        try:
-            write()
-        except (Py4JError, PySparkException) as error:
-            # The observations of a failed write never answer: they must not be asked.
-            raise faults.run_failed(error, "the query failed while its rows were staged") from error
+        write()  # where it fails, nothing is asked: observations of a failed write never answer
         found: dict[str, Any] = {}
         for observation in beneath:
             found.update(_values(observation) or {})
